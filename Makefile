@@ -1,0 +1,52 @@
+# make book | test | execute | lab | bench | notebooks | clean
+# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+PIP    := $(BIN)/python -m pip install -qq -c constraints.txt
+
+# Two notebooks run side by side in the tests: one thread each keeps their running times honest.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+
+.PHONY: book test execute lab bench notebooks clean
+
+book: .venv/installed
+	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(ONE_THREAD) $(BIN)/python -m pytest tests -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
+	  --nbval-cell-timeout=600 -p no:cacheprovider
+
+# Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
+execute: .venv/installed
+	$(ONE_THREAD) $(BIN)/python book/_ext/execute.py $(NOTEBOOKS)
+
+lab: .venv/installed
+	$(BIN)/jupyter lab book
+
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/planner.py
+
+# Copies for Colab, which has no copy of the package: each installs it first.
+notebooks: .venv/installed
+	$(BIN)/python book/_ext/reader_notebooks.py _build/notebooks
+
+clean:
+	rm -rf _build
+
+# The file's date says for which pyproject.toml and constraints.txt the environment was made.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The book needs Python 3.11 or newer, and '$(PYTHON)' is not."; \
+	  echo "Name another one, for example: make book PYTHON=python3.12"; exit 1; }
+	@echo "Installing into .venv (some minutes the first time)"
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[book,test]'
+	touch $@
+
+.venv/installed-bench: .venv/installed
+	$(PIP) -e '.[bench]'
+	touch $@

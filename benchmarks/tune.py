@@ -1,0 +1,125 @@
+"""The tuning effort behind `planner.py`: the same random search for every learner, ours included.
+
+    python benchmarks/tune.py [--trials 12]
+
+Each learner gets the same number of settings drawn at random from the space written below, each
+tried for its `seconds` on one seed (100) that the comparison does not use. The setting with the
+smallest consumption-equivalent loss is its best. Results are stored in
+`benchmarks/results/tune.json`; a learner already there is not tuned again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from learners import LEARNERS, learn_for
+
+from lectures_lib.economies import Planner
+from lectures_lib.evaluation import evaluate
+from lectures_lib.solvers import solve
+
+RESULTS = Path(__file__).parent / "results" / "tune.json"
+TUNING_SEED = 100
+
+rate = ("log", 3e-4, 1e-2)
+ours = {
+    "policy_rate": rate,
+    "critic_rate": rate,
+    "lam": [0.0, 0.5, 0.9, 0.95, 1.0],
+    "groups": [4, 8, 16],
+    "horizon": [16, 32, 64],
+    "average": [0.95, 0.98, 0.99],
+    "critic_epochs": [1, 3, 6],
+}
+noise = [[0.15, 0.03], [0.37, 0.05], [0.37, 0.15]]
+SPACES = {
+    "PPO, common shocks": ours
+    | {"replicates": [8, 16, 32], "noise": noise, "policy_epochs": [1, 3, 6]},
+    "Probing": ours | {"replicates": [4, 8, 16], "noise": noise},
+    "Analytic": ours | {"replicates": [4, 8, 16]},
+    "PPO, ordinary": ours
+    | {
+        "replicates": [8, 16, 32],
+        "groups": [8, 32, 64],
+        "noise": noise,
+        "policy_epochs": [1, 3, 6],
+    },
+    "SB3 PPO": {
+        "n_envs": [16, 64, 256],
+        "n_steps": [16, 32, 128],
+        "batch_size": [256, 1024, 4096],
+        "n_epochs": [3, 10],
+        "learning_rate": rate,
+        "gae_lambda": [0.0, 0.5, 0.9, 0.95],
+        "normalise": [True, False],
+        "decay": [True],
+        "log_std": [-3.0, -2.0, -1.0],
+        "silu": [True, False],
+        "clip_range": [0.1, 0.2],
+    },
+    "SB3 SAC": {
+        "n_envs": [1, 8, 32],
+        "batch_size": [256, 1024],
+        "learning_rate": rate,
+        "tau": [0.005, 0.02],
+        "train_freq": [1, 4],
+        "gradient_steps": [1, 4],
+        "ent_coef": ["auto", 0.001, 0.0001],
+        "learning_starts": [1000, 5000],
+        "normalise": [True, False],
+        "decay": [True],
+        "silu": [True, False],
+    },
+}
+
+
+def draw(space: dict, rng) -> dict:
+    """A setting drawn uniformly (on a log scale for rates) from a space."""
+    setting = {}
+    for name, choices in space.items():
+        if isinstance(choices, tuple):
+            low, high = np.log(choices[1:])
+            setting[name] = float(np.exp(rng.uniform(low, high)))
+        else:
+            setting[name] = choices[rng.integers(len(choices))]
+    return setting
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--only", nargs="*", default=list(SPACES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    economy = Planner()
+    reference = solve(economy)
+    for name in arguments.only:
+        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        if name in stored:
+            continue
+        rng, trials = np.random.default_rng(0), []
+        for i in range(arguments.trials):
+            setting = draw(SPACES[name], rng)
+            try:
+                policy, _, _ = learn_for(
+                    name, economy, TUNING_SEED, LEARNERS[name].tuning_seconds, setting
+                )
+                report = evaluate(policy, economy, reference, seed=1, paths=512)
+                loss = float(100 * report.consumption_equivalent_loss)
+            except (RuntimeError, ValueError) as error:
+                loss = float("inf")
+                print(f"  failed: {error}")
+            trials.append({"loss_percent": loss, "setting": setting})
+            print(f"{name} {i + 1}/{arguments.trials}: {loss:.5f}%  {setting}", flush=True)
+        trials.sort(key=lambda t: t["loss_percent"])
+        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        stored[name] = {"seconds_per_trial": LEARNERS[name].tuning_seconds, "trials": trials}
+        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Analytic: the gradient of utility with respect to the policy, straight through the simulator.
+
+Chapter *Learning by a planner*. This learner may differentiate the economy, which a model-free
+learner may not: it is the benchmark of an agent that knows the model but not its solution. Paths
+of a few periods end in the critic's value (the short-horizon actor-critic of Xu et al. 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..economies.base import map_state
+from .ppo import PPO, ActorCriticConfig, _descend, _sum_of_run_means
+
+
+@dataclass(frozen=True)
+class AnalyticConfig(ActorCriticConfig):
+    """Settings of :class:`Analytic`: those of
+    :class:`~lectures_lib.agents.ppo.ActorCriticConfig`."""
+
+    steps: int = 2_000_000
+    """Environment steps per run that `learn` takes by default."""
+    policy_rate: float = 6e-3
+    """Adam's learning rate for the policy."""
+    replicates: int = 8
+    """Economies per group; an even number."""
+
+
+class Analytic(PPO):
+    """Gradient ascent on discounted utility through the simulator.
+
+    Restarts and the critic are PPO's (see :class:`~lectures_lib.agents.ppo.PPO` for the
+    parameters); there is no noise in the actions.
+
+    Raises
+    ------
+    ValueError
+        If a role has several agents that are not a team: the derivative of the sum of their
+        rewards is not what any of them wants.
+    """
+
+    config_class = AnalyticConfig
+    noise = 0.0
+
+    def _build(self):
+        for name, role in self.economy.roles.items():
+            if role.n_agents > 1 and not role.team:
+                raise ValueError(
+                    f"role {name!r} has {role.n_agents} agents with interests of their own; "
+                    "Analytic needs a team or a single agent. Use PPO or Probing."
+                )
+        super()._build()
+
+    def _draw_noise(self):
+        return {}
+
+    def _improve(self, rollout):
+        c, discount = self.config, self.economy.discount
+        state = map_state(lambda x: x[:, 0], rollout.states)
+        total = dict.fromkeys(self.learners, 0.0)
+        for t in range(c.horizon):
+            _, actions = self._play(state, {})
+            step = self.economy.step(state, actions, map_state(lambda x: x[:, t], rollout.shocks))  # noqa: B023
+            state = step.state
+            for name in total:
+                total[name] = total[name] + discount**t * step.rewards[name]
+        last, _ = self._play(state, {}, look_only=True)
+        loss = 0.0
+        for name, utility in total.items():
+            final = self._values(name, self._standardise(name, last[name]).unsqueeze(1)).squeeze(1)
+            loss = loss - _sum_of_run_means(utility + discount**c.horizon * final)
+        _descend(self.policy_optimizer, loss)

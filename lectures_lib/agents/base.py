@@ -1,0 +1,410 @@
+"""What every learner shares: runs, a training loop that survives, files that are never half written.
+
+Chapter *Learning by a planner*.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import signal
+import tempfile
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..device import resolve_device
+from ..economies.base import Economy
+from ..networks import RunningScale, Streams, pooled_features
+from ..progress import progress_bar
+
+# Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
+ITERATIONS_BETWEEN_CHECKS = 25
+
+
+class TrainingDiverged(RuntimeError):
+    """Weights stopped being finite numbers; the agent has gone back to the last good ones."""
+
+
+class History:
+    """What was recorded while learning.
+
+    Attributes
+    ----------
+    steps : list of int
+        Environment steps taken per run when each record was made.
+    seconds : list of float
+        Training time until then, time spent in callbacks apart.
+    records : dict of str to list
+        One entry per record, each a list with one number per run; read them as
+        ``history["loss"]``, an array of shape (records, runs).
+    """
+
+    def __init__(self):
+        self.steps: list[int] = []
+        self.seconds: list[float] = []
+        self.records: dict[str, list[list[float]]] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.records:
+            raise KeyError(f"{name!r} was not recorded; there are {sorted(self.records)}.")
+        return np.array(self.records[name])
+
+    def append(self, steps: int, seconds: float, values: Mapping[str, Any]) -> None:
+        """Add a record; each value has one number per run (or one for all)."""
+        self.steps.append(steps)
+        self.seconds.append(seconds)
+        for name, value in values.items():
+            row = np.atleast_1d(np.asarray(value, dtype=float)).tolist()
+            self.records.setdefault(name, []).append(row)
+
+
+class NetworkPolicy:
+    """A learned policy: networks' mean actions, in physical units.
+
+    Parameters
+    ----------
+    economy : Economy
+    actors : dict of str to nn.Module
+        For each role, a network from (runs, *any, features) to (runs, *any, actions).
+    scales : dict of str to RunningScale
+        Standardisation of each role's features.
+    runs : int or None
+        Number of runs, which is then the first batch dimension of every state; None for a single
+        run, whose states have any batch shape.
+    """
+
+    def __init__(
+        self,
+        economy: Economy,
+        actors: Mapping[str, nn.Module],
+        scales: Mapping[str, RunningScale],
+        runs: int | None,
+    ):
+        self.economy, self.runs = economy, runs
+        # Copies: a policy is a result and stays what it was when training goes on.
+        self._actors = {
+            name: copy.deepcopy(net).requires_grad_(False) for name, net in actors.items()
+        }
+        self._scales = {name: copy.deepcopy(scale) for name, scale in scales.items()}
+
+    def __getitem__(self, run: int) -> NetworkPolicy:
+        """The policy of one run."""
+        if self.runs is None or not -self.runs <= run < self.runs:
+            raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
+        one = NetworkPolicy(self.economy, self._actors, self._scales, None)
+        for module in (*one._actors.values(), *one._scales.values()):
+            for p in module.parameters():
+                p.data = p.data[run : run + 1] if run != -1 else p.data[-1:]
+            for name, b in module.named_buffers():
+                if b.dim():
+                    setattr(module, name, b[run : run + 1] if run != -1 else b[-1:])
+        return one
+
+    def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Actions of every role; those of roles that have `moved` are taken as given."""
+        actions = dict(moved or {})
+        for stage in self.economy.stages:
+            observations = self.economy.observe(state, actions)
+            for name in stage:
+                if name not in actions:
+                    raw = self._raw(name, observations[name])
+                    actions[name] = self.economy.roles[name].to_physical(raw)
+        return actions
+
+    def _raw(self, name, observation):
+        x = pooled_features(observation)
+        dtype = next(self._actors[name].parameters()).dtype
+        if self.runs is None:
+            x = x.unsqueeze(0)
+        elif x.shape[0] != self.runs:
+            raise ValueError(
+                f"this policy has {self.runs} runs, so states need a first dimension of "
+                f"{self.runs}; got {tuple(x.shape[:-2])}. Take policy[i] for a single run."
+            )
+        raw = self._actors[name](self._scales[name](x).to(dtype)).to(observation.dtype)
+        return raw.squeeze(0) if self.runs is None else raw
+
+
+class Agent(ABC):
+    """A learner: make it with an economy, let it :meth:`learn`, ask for its :attr:`policy`.
+
+    Parameters
+    ----------
+    economy : Economy
+    seed : int, optional
+        For a single run; 0 by default.
+    seeds : sequence of int, optional
+        For several runs at once, one for each seed: weights get a leading *runs* dimension and
+        reports come back per run. A seed's draws do not depend on the other seeds.
+    device : str or torch.device
+        ``"auto"`` uses a GPU when there is one.
+    config : dataclass, optional
+        Settings of the algorithm, an instance of the class's `config_class`.
+
+    Raises
+    ------
+    ValueError
+        If both `seed` and `seeds` are given, or a setting is out of range.
+    TypeError
+        If the economy or the config is of the wrong type.
+    """
+
+    config_class: ClassVar[type]
+
+    def __init__(
+        self,
+        economy: Economy,
+        *,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
+        device: str | torch.device = "auto",
+        config: Any = None,
+    ):
+        if not isinstance(economy, Economy):
+            raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
+        if seed is not None and seeds is not None:
+            raise ValueError("give either seed (one run) or seeds (several runs), not both.")
+        config = self.config_class() if config is None else config
+        if type(config) is not self.config_class:
+            raise TypeError(
+                f"config is a {type(config).__name__}; {type(self).__name__} needs a "
+                f"{self.config_class.__name__}."
+            )
+        self.economy, self.config = economy, config
+        self.seeds = (
+            (0 if seed is None else int(seed),) if seeds is None else tuple(map(int, seeds))
+        )
+        if not self.seeds:
+            raise ValueError("seeds is empty: give at least one seed.")
+        self.runs = None if seeds is None else len(self.seeds)
+        self.device = resolve_device(device)
+        self.streams = Streams(self.seeds, self.device)
+        self.history = History()
+        self.iteration = self.steps = 0
+        self.seconds = 0.0
+        #: Share of the training budget that is used up, in [0, 1]; schedules follow it.
+        self.progress = 0.0
+        self._build()
+
+    # ------------------------------------------------------------------ what an algorithm provides
+    @abstractmethod
+    def _build(self) -> None:
+        """Make networks, optimisers and the first states."""
+
+    @abstractmethod
+    def _iterate(self) -> dict[str, Tensor]:
+        """One iteration of the algorithm; returns what is worth recording, one number per run."""
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Any]:
+        """Everything that changes while learning, as objects with a `state_dict`."""
+
+    @property
+    @abstractmethod
+    def steps_per_iteration(self) -> int:
+        """Environment steps that an iteration takes in each run."""
+
+    @property
+    @abstractmethod
+    def policy(self) -> NetworkPolicy:
+        """The policy learned so far (a copy, which further learning leaves alone)."""
+
+    # ------------------------------------------------------------------ learning
+    def learn(
+        self,
+        steps: int | None = None,
+        *,
+        callback: Callable[[Agent], Mapping[str, Any]] | None = None,
+        callback_every: int = 50,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: int = 100,
+        show_progress: bool | None = None,
+    ) -> History:
+        """Train until `steps` environment steps have been taken in each run, from the start.
+
+        Interrupting (Ctrl-C, or the stop button of a notebook) ends the training after the
+        iteration in hand; calling `learn` again with the same `steps` goes on as if nothing had
+        happened.
+
+        Parameters
+        ----------
+        steps : int, optional
+            By default the config's `steps`. Schedules of learning rates and exploration are
+            stretched over this number.
+        callback : callable, optional
+            Called with the agent every `callback_every` iterations and at the end; the numbers
+            that it returns (one per run) join the history.
+        checkpoint : path, optional
+            File to which the agent is saved every `checkpoint_every` iterations and at the end. A
+            killed process resumes with ``Agent.load(checkpoint, economy).learn(steps)``.
+        show_progress : bool, optional
+            By default one bar in a terminal or live notebook.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TrainingDiverged
+            If weights stop being finite; the agent is back at the last good ones.
+        """
+        total = self.config.steps if steps is None else int(steps)
+        if total < self.steps_per_iteration:
+            raise ValueError(
+                f"steps={total}: one iteration of this {type(self).__name__} takes "
+                f"{self.steps_per_iteration:,} steps; ask for at least that many."
+            )
+        good = copy.deepcopy(self._state())
+        bar = progress_bar(total, type(self).__name__, show_progress)
+        bar.update(self.steps)
+        with bar, _deferred_interrupt() as interrupted:
+            while self.steps < total and not interrupted.is_set():
+                started = time.perf_counter()
+                self.progress = self.steps / total
+                metrics = self._iterate()
+                self.iteration += 1
+                self.steps += self.steps_per_iteration
+                last = self.steps >= total or interrupted.is_set()
+                if self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or last:
+                    self._require_finite(good)
+                    good = copy.deepcopy(self._state())
+                self.seconds += time.perf_counter() - started
+                bar.update(min(self.steps_per_iteration, total - bar.n))
+                if self.iteration % callback_every == 0 or last:
+                    values = {name: value.cpu() for name, value in metrics.items()}
+                    if callback is not None:
+                        values |= callback(self)
+                    self.history.append(self.steps, self.seconds, values)
+                if checkpoint is not None and (self.iteration % checkpoint_every == 0 or last):
+                    self.save(checkpoint)
+        return self.history
+
+    def _require_finite(self, good):
+        for name, part in self._parts().items():
+            if not isinstance(part, nn.Module):
+                continue
+            for tensor in part.parameters():
+                finite = torch.isfinite(tensor).flatten(1).all(1)
+                if not finite.all():
+                    bad = [s for s, ok in zip(self.seeds, finite.tolist(), strict=True) if not ok]
+                    iteration = self.iteration
+                    self._restore(good)
+                    raise TrainingDiverged(
+                        f"{name} has weights that are not finite numbers after iteration "
+                        f"{iteration} (seeds {bad}). The agent is back at iteration "
+                        f"{self.iteration}; its policy can be used, or lower the learning rates "
+                        f"in its config and start anew."
+                    )
+
+    # ------------------------------------------------------------------ files
+    def _state(self) -> dict[str, Any]:
+        return {
+            "iteration": self.iteration,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "streams": self.streams.state_dict(),
+            "parts": {name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def _restore(self, state) -> None:
+        self.iteration, self.steps = state["iteration"], state["steps"]
+        self.seconds = state["seconds"]
+        self.streams.load_state_dict(state["streams"])
+        for name, part in self._parts().items():
+            part.load_state_dict(copy.deepcopy(state["parts"][name]))
+
+    def save(self, path: str | Path) -> None:
+        """Write everything needed to go on learning to `path`, all of it or nothing.
+
+        The file is written beside its final place and moved there when it is complete, so that a
+        process killed at any moment leaves the old file or the new one, never a broken one.
+        """
+        path = Path(path)
+        content = {
+            "agent": type(self).__name__,
+            "economy": repr(self.economy),
+            "config": dataclasses.asdict(self.config),
+            "seeds": list(self.seeds),
+            "single": self.runs is None,
+            "device": self.device.type,
+            "history": dict(vars(self.history)),
+            **self._state(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path, economy: Economy, device: str | torch.device = "auto"):
+        """Read an agent that was saved, ready to be used or to go on learning.
+
+        Parameters
+        ----------
+        path : path
+        economy : Economy
+            The economy it was trained in.
+        device : str or torch.device
+            On another kind of device than it was saved from, learning goes on with fresh random
+            streams; on the same, it goes on bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved agent, is one of another class, or belongs to another economy.
+        """
+        try:
+            content = torch.load(path, map_location=resolve_device(device), weights_only=True)
+            kind = content["agent"]
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} is not a file written by {cls.__name__}.save.") from error
+        if kind != cls.__name__:
+            raise ValueError(f"{path} holds a {kind}: load it with {kind}.load.")
+        if content["economy"] != repr(economy):
+            raise ValueError(
+                f"{path} was trained in\n  {content['economy']}\nand not in\n  {economy!r}\n"
+                "Make the economy with the parameters of the first."
+            )
+        seeds = {"seed": content["seeds"][0]} if content["single"] else {"seeds": content["seeds"]}
+        config = cls.config_class(**content["config"])
+        agent = cls(economy, device=device, config=config, **seeds)
+        if content["device"] != agent.device.type:
+            content["streams"] = agent.streams.state_dict()
+        agent._restore(content)
+        vars(agent.history).update(content["history"])
+        agent._require_finite(agent._state())
+        return agent
+
+
+class _deferred_interrupt:
+    """While inside, Ctrl-C sets a flag instead of breaking an iteration in the middle."""
+
+    def __enter__(self):
+        self.flag = threading.Event()
+        self.previous = None
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, lambda *_: self.flag.set())
+        return self.flag
+
+    def __exit__(self, *exc):
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)

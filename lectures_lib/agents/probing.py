@@ -1,0 +1,82 @@
+"""Probing: try each action a little higher and a little lower, from every state visited.
+
+Chapter *Learning when shocks are inputs*. PPO's noise runs along whole paths, so that an advantage
+collects the effects of many actions. A simulator that can restart from any state allows a cleaner
+experiment (simultaneous perturbation, Spall 1992): from each visited state take the mean action
+plus and minus a probe, under the *same* shocks, and compare reward plus discounted value of what
+comes after. The path itself follows the mean policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .ppo import PPO, ActorCriticConfig, _descend, _sum_of_run_means
+
+
+@dataclass(frozen=True)
+class ProbingConfig(ActorCriticConfig):
+    """Settings of :class:`Probing`, beside those of
+    :class:`~lectures_lib.agents.ppo.ActorCriticConfig`."""
+
+    steps: int = 7_400_000
+    """Environment steps per run that `learn` takes by default, probes counted."""
+    policy_rate: float = 6e-3
+    """Adam's learning rate for the policy."""
+    replicates: int = 8
+    """Economies per group; an even number."""
+    noise: tuple[float, float] = (0.15, 0.03)
+    """Size of the probe before squashing, at the start and at the end; it falls geometrically."""
+
+
+class Probing(PPO):
+    """Policy improvement by antithetic probes from visited states.
+
+    Collecting and the critic are PPO's (see :class:`~lectures_lib.agents.ppo.PPO` for the
+    parameters); paths have no noise, and the policy takes one step per iteration along
+    the probes' finite differences.
+    """
+
+    config_class = ProbingConfig
+
+    @property
+    def steps_per_iteration(self):
+        """Environment steps per iteration and run, both probes of every role counted."""
+        return super().steps_per_iteration * (1 + 2 * len(self.economy.roles))
+
+    def _draw_noise(self):
+        return {}
+
+    def _improve(self, rollout):
+        sd = self.noise
+        loss = 0.0
+        for name, role in self.economy.roles.items():
+            observations = rollout.observations[name][:, :-1]
+            with torch.no_grad():
+                probe = self._signs((*rollout.rewards[name].shape[1:], role.n_actions))
+                gain = self._worth(name, rollout, sd * probe) - self._worth(
+                    name, rollout, -sd * probe
+                )
+                if role.team:
+                    gain = gain.mean(-1, keepdim=True)
+                slope = gain.unsqueeze(-1) * probe / (2 * sd)
+            mean = self.learners[name].actor(observations)
+            loss = loss - _sum_of_run_means((slope * mean).sum(-1))
+        _descend(self.policy_optimizer, loss)
+
+    def _signs(self, shape):
+        shape = (self.config.horizon, *shape[1:])
+        return self.streams.stack(
+            lambda _, g: 2.0 * torch.randint(2, shape, generator=g, device=self.device) - 1
+        )
+
+    def _worth(self, name, rollout, offset) -> Tensor:
+        """Reward and discounted value after a probe, (runs, T, groups, replicates, agents)."""
+        _, actions = self._play(rollout.states, {name: offset})
+        step = self.economy.step(rollout.states, actions, rollout.shocks)
+        after, _ = self._play(step.state, {}, look_only=True)
+        value = self._values(name, self._standardise(name, after[name]))
+        return step.rewards[name] + self.economy.discount * value

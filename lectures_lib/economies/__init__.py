@@ -1,0 +1,17 @@
+"""The rules of each economy. Nothing here knows of learning."""
+
+from ..markov import MarkovChain
+from .base import Economy, FixedAction, Role, Step, map_state
+from .growth import BrockMirman
+from .planner import Planner
+
+__all__ = [
+    "BrockMirman",
+    "Economy",
+    "FixedAction",
+    "MarkovChain",
+    "Planner",
+    "Role",
+    "Step",
+    "map_state",
+]

@@ -1,0 +1,319 @@
+"""What every economy is: a pure function of state, actions and shocks.
+
+Randomness is drawn outside and handed in (:meth:`Economy.draw`), so that two economies can be
+given the same luck. Leading dimensions are free and broadcast. Chapter *Learning when shocks are
+inputs* shows what follows from this choice.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+#: A state or a period's shocks: a NamedTuple of tensors, its fields named by the economy.
+State = Any
+Actions = Mapping[str, Tensor]
+
+
+class Step(NamedTuple):
+    """What a period brings.
+
+    Attributes
+    ----------
+    state : NamedTuple of Tensor
+        Next period's state.
+    rewards : dict of str to Tensor, shape (*batch, agents)
+        Each agent's reward, by role.
+    info : dict of str to Tensor
+        Quantities of the period that figures and tests use; learners never look at them.
+    """
+
+    state: State
+    rewards: dict[str, Tensor]
+    info: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A group of symmetric agents that share a policy.
+
+    Attributes
+    ----------
+    n_agents, n_features, n_actions : int
+        Observations of the role have shape (*batch, n_agents, n_features), its actions
+        (*batch, n_agents, n_actions).
+    team : bool
+        Whether the agents maximise the mean of all their rewards (a planner's households) or each
+        its own (households in a market).
+    to_physical : callable
+        Maps an unbounded Tensor (*batch, n_agents, n_actions) to actions that are always feasible.
+        Zero maps to the middle of the feasible range.
+    """
+
+    n_agents: int
+    n_features: int
+    n_actions: int
+    team: bool
+    to_physical: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Economy(ABC):
+    """The rules of a game: who acts, what they see, what happens.
+
+    A subclass is a frozen dataclass of parameters that names the fields of its state and shocks
+    (`State`, `Shocks`), gives their trailing shapes, and writes down :meth:`reset`,
+    :meth:`observe`, :meth:`transition` and :meth:`outcomes`. It knows nothing of learning.
+    """
+
+    State = None
+    Shocks = None
+    #: Names of the state's fields that agents' choices move; the others are exogenous.
+    endogenous = ()
+
+    # ------------------------------------------------------------------ what a subclass provides
+    @property
+    @abstractmethod
+    def roles(self) -> dict[str, Role]:
+        """The groups of agents, by name."""
+
+    @property
+    @abstractmethod
+    def discount(self) -> float:
+        """Discount factor of a period's reward."""
+
+    @property
+    @abstractmethod
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Trailing shape of each field of the state, after the batch dimensions."""
+
+    @property
+    @abstractmethod
+    def shock_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Trailing shape of each field of a period's shocks, after the batch dimensions."""
+
+    @abstractmethod
+    def reset(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
+        """Initial states, shape `batch`, on the generator's device."""
+
+    @abstractmethod
+    def observe(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
+        """What each role sees: {role: (*batch, agents, features)}.
+
+        Parameters
+        ----------
+        state : State
+        moved : dict of str to Tensor, optional
+            Actions of the roles that have moved earlier in the period (see :attr:`stages`).
+        """
+
+    @abstractmethod
+    def transition(self, state: State, actions: Actions, shocks: State) -> Step:
+        """The period itself, on inputs whose shapes have been checked."""
+
+    @abstractmethod
+    def outcomes(self, state: State) -> tuple[State, Tensor]:
+        """All of next period's shocks with their probabilities, for exact expectations.
+
+        Returns
+        -------
+        shocks : Shocks, shape (outcomes, *batch, ...)
+        probability : Tensor, shape (outcomes, *batch)
+            Sums to one over the first dimension.
+        """
+
+    @abstractmethod
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """The constant consumption (or profit) whose discounted reward equals `value`."""
+
+    # ------------------------------------------------------------------ what every economy shares
+    @property
+    def stages(self) -> tuple[tuple[str, ...], ...]:
+        """Who moves when within a period, as tuples of roles that move at the same time."""
+        return (tuple(self.roles),)
+
+    def draw(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
+        """A period's exogenous randomness: uniform draws of shape (*batch, ...).
+
+        Draws of shape (runs, groups, 1) broadcast against states of shape
+        (runs, groups, replicates): that is all there is to common random numbers.
+        """
+        batch = tuple(batch)
+        return self.Shocks(
+            *(
+                torch.rand(batch + shape, generator=generator, device=generator.device, dtype=dtype)
+                for shape in self.shock_shapes.values()
+            )
+        )
+
+    def step(self, state: State, actions: Actions, shocks: State) -> Step:
+        """One period.
+
+        Parameters
+        ----------
+        state : State, fields of shape (*batch, ...)
+        actions : dict of str to Tensor, shape (*batch, agents, actions)
+            One entry for each role, in physical units.
+        shocks : Shocks, fields of shape (*batch, ...)
+
+        Returns
+        -------
+        Step
+
+        Raises
+        ------
+        ValueError
+            If a role is missing, or a shape, dtype or device does not fit. Values are not looked
+            at here, because looking would make a GPU wait.
+        """
+        self._check(state, actions, shocks)
+        return self.transition(state, actions, shocks)
+
+    def perturb(self, state: State, generator: torch.Generator, scale: float) -> State:
+        r"""States around a state: endogenous variables multiplied by :math:`e^{scale\,u}`.
+
+        The shift common to all entries of a state is stratified over the last batch dimension, so
+        that the replicates of a group cover the range evenly; where a state has several entries,
+        each also gets a shift of its own.
+
+        Parameters
+        ----------
+        state : State
+        generator : torch.Generator
+        scale : float
+            Half-width of the shifts in logarithms.
+        """
+        changed = {}
+        for name in self.endogenous:
+            x = getattr(state, name)
+            trailing = len(self.state_shapes[name])
+            batch = x.shape[: x.dim() - trailing]
+            draw = lambda shape: torch.rand(  # noqa: E731
+                shape,
+                generator=generator,
+                device=x.device,
+                dtype=x.dtype,  # noqa: B023
+            )
+            n = batch[-1]
+            strata = (torch.arange(n, device=x.device, dtype=x.dtype) + draw(batch)) / n
+            shift = (2 * strata - 1).reshape(batch + (1,) * trailing)
+            if math.prod(self.state_shapes[name]) > 1:
+                shift = shift + 2 * draw(x.shape) - 1
+            changed[name] = x * torch.exp(scale * shift)
+        return state._replace(**changed)
+
+    def check_state(self, state: State) -> None:
+        """Refuse states with values that no economy can be in (used where data enters).
+
+        Raises
+        ------
+        ValueError
+            If a field has the wrong shape, is not finite, or an endogenous one is not positive.
+        """
+        self._batch_shape(state, self.state_shapes, "state")
+        for name in state._fields:
+            x = getattr(state, name)
+            if x.is_floating_point() and not torch.isfinite(x).all():
+                raise ValueError(f"state.{name} has entries that are not finite numbers.")
+            if name in self.endogenous and not (x > 0).all():
+                raise ValueError(
+                    f"state.{name} must be positive everywhere; its smallest entry is "
+                    f"{x.min().item():g}."
+                )
+
+    # ------------------------------------------------------------------ checks without device sync
+    def _batch_shape(self, fields, shapes, what) -> torch.Size:
+        batch = torch.Size()
+        for name, trailing in shapes.items():
+            x = getattr(fields, name, None)
+            if x is None:
+                raise ValueError(f"{what} has no field {name!r}; it needs {tuple(shapes)}.")
+            n = x.dim() - len(trailing)
+            if n < 0 or tuple(x.shape[n:]) != trailing:
+                raise ValueError(
+                    f"{what}.{name} has shape {tuple(x.shape)}; expected (*batch, "
+                    f"{', '.join(map(str, trailing))})."
+                )
+            batch = _broadcast(batch, x.shape[:n], f"{what}.{name}")
+        return batch
+
+    def _check(self, state, actions, shocks) -> None:
+        batch = self._batch_shape(state, self.state_shapes, "state")
+        batch = _broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
+        like = getattr(state, self.endogenous[0]) if self.endogenous else None
+        for name, role in self.roles.items():
+            if name not in actions:
+                raise ValueError(
+                    f"actions has no entry for role {name!r}; it has {tuple(actions)} and needs "
+                    f"{tuple(self.roles)}."
+                )
+            a = actions[name]
+            expected = (role.n_agents, role.n_actions)
+            if a.dim() < 2 or tuple(a.shape[-2:]) != expected:
+                raise ValueError(
+                    f"actions[{name!r}] has shape {tuple(a.shape)}; expected (*batch, "
+                    f"{expected[0]}, {expected[1]})."
+                )
+            batch = _broadcast(batch, a.shape[:-2], f"actions[{name!r}]")
+            _same_kind(a, like, f"actions[{name!r}]")
+        for name in self.shock_shapes:
+            _same_kind(getattr(shocks, name), like, f"shocks.{name}")
+
+
+def _broadcast(batch, other, what):
+    try:
+        return torch.broadcast_shapes(batch, other)
+    except RuntimeError:
+        raise ValueError(
+            f"{what} has batch shape {tuple(other)}, which does not broadcast against "
+            f"{tuple(batch)}."
+        ) from None
+
+
+def _same_kind(x, like, what):
+    if like is not None and (x.dtype != like.dtype or x.device != like.device):
+        raise ValueError(
+            f"{what} is {x.dtype} on {x.device}, but the state is {like.dtype} on {like.device}: "
+            f"convert it with .to(state)."
+        )
+
+
+def map_state(function: Callable[..., Tensor], *states: State) -> State:
+    """Apply a function to each field of one or several states (or shocks) of the same type."""
+    return type(states[0])(*map(function, *states))
+
+
+class FixedAction:
+    """The policy that always does the same: a constant saving share, for example.
+
+    Parameters
+    ----------
+    economy : Economy
+    value : float
+        Physical action taken by every agent of every role.
+    """
+
+    def __init__(self, economy: Economy, value: float):
+        self.economy, self.value = economy, float(value)
+
+    def __call__(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
+        like = getattr(state, self.economy.endogenous[0])
+        batch = like.shape[
+            : like.dim() - len(self.economy.state_shapes[self.economy.endogenous[0]])
+        ]
+        return {
+            name: like.new_full((*batch, role.n_agents, role.n_actions), self.value)
+            for name, role in self.economy.roles.items()
+        }
+
+
+def require(condition: bool, name: str, value, expected: str) -> None:
+    """Raise a ValueError that names the parameter, its value and what was expected."""
+    if not condition:
+        raise ValueError(f"{name}={value!r}: expected {expected}.")

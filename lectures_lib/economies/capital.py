@@ -1,0 +1,261 @@
+"""Technology and preferences of section 3, written once for planner and markets.
+
+Chapter *The planner's formulation*. Household :math:`i` of :math:`N` owns :math:`M` capital goods
+and produces :math:`Y_i = z_i Z (\\prod_j K_{ij})^{\\alpha/M}`. Making :math:`I_j` units of good
+:math:`j` costs :math:`\\phi I_j^2/2` units of output in total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..markov import MarkovChain
+from .base import Economy, require
+
+# The smallest share of output that a squashed action can leave to consumption or to a good. It
+# keeps logarithms and divisions finite in float32 and is far below anything a good policy chooses.
+SMALLEST_SHARE = 1e-5
+MAX_OUTCOMES = 4096
+
+
+class CapitalState(NamedTuple):
+    """State of an economy with capital.
+
+    Attributes
+    ----------
+    capital : Tensor, shape (*batch, households, goods)
+    idiosyncratic : Tensor of int64, shape (*batch, households)
+        Index into the values of each household's own productivity.
+    aggregate : Tensor of int64, shape (*batch,)
+        Index into the values of productivity common to all.
+    """
+
+    capital: Tensor
+    idiosyncratic: Tensor
+    aggregate: Tensor
+
+
+class CapitalShocks(NamedTuple):
+    """A period's luck: uniform draws that move the two productivity chains.
+
+    Attributes
+    ----------
+    idiosyncratic : Tensor, shape (*batch, households)
+    aggregate : Tensor, shape (*batch,)
+    """
+
+    idiosyncratic: Tensor
+    aggregate: Tensor
+
+
+def spending_shares(raw: Tensor) -> Tensor:
+    """Unbounded numbers to shares of output, one for each good, that leave some to consumption.
+
+    A softmax over the goods and consumption (whose own entry is fixed at zero), kept
+    `SMALLEST_SHARE` away from the corners. Zeros give every use the same share.
+
+    Parameters
+    ----------
+    raw : Tensor, shape (*batch, households, goods)
+    """
+    if raw.shape[-1] == 1:
+        softmax = torch.sigmoid(raw)
+    else:
+        outside = torch.zeros_like(raw[..., :1])
+        softmax = torch.softmax(torch.cat([raw, outside], -1), -1)[..., :-1]
+    return SMALLEST_SHARE + (1 - (raw.shape[-1] + 1) * SMALLEST_SHARE) * softmax
+
+
+@dataclass(frozen=True)
+class CapitalEconomy(Economy):
+    """Parameters, technology and preferences that all economies with capital share.
+
+    Parameters
+    ----------
+    n_households, n_goods : int
+        Numbers N of households and M of capital goods.
+    alpha : float
+        Exponent of capital in production, in (0, 1).
+    beta : float
+        Discount factor, in (0, 1).
+    delta : float
+        Depreciation per period, in (0, 1].
+    phi : float
+        Slope of the marginal cost of producing capital, positive.
+    risk_aversion : float
+        Coefficient of relative risk aversion, in (0, 5]; one is logarithmic utility.
+    idiosyncratic, aggregate : MarkovChain
+        Productivity of a household, and of all.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range; the message names it.
+    """
+
+    n_households: int = 1
+    n_goods: int = 1
+    alpha: float = 0.3
+    beta: float = 0.98
+    delta: float = 0.04
+    phi: float = 0.5
+    risk_aversion: float = 1.0
+    idiosyncratic: MarkovChain = field(
+        default_factory=lambda: MarkovChain.symmetric((0.9, 1.1), stay=0.9)
+    )
+    aggregate: MarkovChain = field(
+        default_factory=lambda: MarkovChain.symmetric((0.8, 1.2), stay=0.95)
+    )
+
+    State = CapitalState
+    Shocks = CapitalShocks
+    endogenous = ("capital",)
+
+    def __post_init__(self):
+        for name in ("n_households", "n_goods"):
+            n = getattr(self, name)
+            require(isinstance(n, int) and n >= 1, name, n, "a whole number of at least 1")
+        require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
+        require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
+        require(0 < self.delta <= 1, "delta", self.delta, "a number in (0, 1]")
+        require(0 < self.phi < float("inf"), "phi", self.phi, "a positive number")
+        require(0 < self.risk_aversion <= 5, "risk_aversion", self.risk_aversion, "in (0, 5]")
+        for name in ("idiosyncratic", "aggregate"):
+            chain = getattr(self, name)
+            require(
+                isinstance(chain, MarkovChain) and min(chain.values) > 0,
+                name,
+                chain,
+                "a MarkovChain with positive values",
+            )
+
+    # ------------------------------------------------------------------ preferences
+    @property
+    def discount(self) -> float:
+        """The discount factor beta."""
+        return self.beta
+
+    def utility(self, consumption: Tensor) -> Tensor:
+        """Period utility, logarithmic or of constant relative risk aversion."""
+        # Zero consumption is feasible for an action chosen by hand; its utility is finite but
+        # worse than that of anything a squashed action can do.
+        c = consumption.clamp_min(1e-7)
+        if self.risk_aversion == 1:
+            return c.log()
+        return c.pow(1 - self.risk_aversion) / (1 - self.risk_aversion)
+
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        r"""The constant consumption worth `value`: :math:`u(c)/(1-\beta)=` value."""
+        flow = (1 - self.beta) * value
+        if self.risk_aversion == 1:
+            return flow.exp()
+        return ((1 - self.risk_aversion) * flow).pow(1 / (1 - self.risk_aversion))
+
+    # ------------------------------------------------------------------ technology
+    @cached_property
+    def efficient_capital(self) -> float:
+        r"""Capital per household and good in the deterministic steady state of planner and
+        competitive market (productivities at their means :math:`\bar z \bar Z`; chapter *Steady
+        state*),
+
+        .. math:: K_c = \left[\frac{\phi\,\delta\,N M\,(1-\beta(1-\delta))}
+                   {\alpha\beta\,\bar z\bar Z}\right]^{1/(\alpha-2)}.
+
+        It scales the paper's initial distribution of capital.
+        """
+        cost = self.phi * self.delta * self.n_households * self.n_goods
+        cost *= 1 - self.beta * (1 - self.delta)
+        gain = self.alpha * self.beta * self.idiosyncratic.mean * self.aggregate.mean
+        return (cost / gain) ** (1 / (self.alpha - 2))
+
+    def productivity(self, state: CapitalState) -> Tensor:
+        """Total productivity of each household, shape (*batch, households)."""
+        dtype = state.capital.dtype
+        own = self.idiosyncratic.level(state.idiosyncratic, dtype)
+        return own * self.aggregate.level(state.aggregate, dtype).unsqueeze(-1)
+
+    def output(self, state: CapitalState) -> Tensor:
+        """Output of each household, shape (*batch, households)."""
+        return self.productivity(state) * self._capital_services(state)
+
+    def _capital_services(self, state):
+        return (self.alpha * state.capital.log().mean(-1)).exp()
+
+    # ------------------------------------------------------------------ the contract of an economy
+    @property
+    def state_shapes(self):
+        """Trailing shapes of capital and of the two productivity indices."""
+        return self._shapes[0]
+
+    @property
+    def shock_shapes(self):
+        """Trailing shapes of the two uniform draws."""
+        return self._shapes[1]
+
+    @cached_property
+    def _shapes(self):
+        n, m = self.n_households, self.n_goods
+        shocks = {"idiosyncratic": (n,), "aggregate": ()}
+        return {"capital": (n, m), **shocks}, shocks
+
+    def reset(self, batch, generator, dtype=torch.float32) -> CapitalState:
+        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
+        luck = self.draw(batch, generator, dtype)
+        uniform = torch.rand(
+            (*batch, self.n_households, self.n_goods),
+            generator=generator,
+            device=generator.device,
+            dtype=dtype,
+        )
+        return CapitalState(
+            self.efficient_capital * (0.5 + 0.75 * uniform),
+            self.idiosyncratic.initial(luck.idiosyncratic),
+            self.aggregate.initial(luck.aggregate),
+        )
+
+    def own_features(self, state: CapitalState) -> Tensor:
+        """Each household's log capital stocks and both log productivities."""
+        dtype = state.capital.dtype
+        own = self.idiosyncratic.level(state.idiosyncratic, dtype).unsqueeze(-1)
+        common = self.aggregate.level(state.aggregate, dtype)[..., None, None]
+        return torch.cat([state.capital.log(), own.log(), common.log().expand_as(own)], -1)
+
+    def move_productivity(self, state: CapitalState, shocks: CapitalShocks):
+        """Next period's indices of both chains."""
+        return (
+            self.idiosyncratic.next(state.idiosyncratic, shocks.idiosyncratic),
+            self.aggregate.next(state.aggregate, shocks.aggregate),
+        )
+
+    def outcomes(self, state: CapitalState) -> tuple[CapitalShocks, Tensor]:
+        """Every combination of next productivities, with its probability.
+
+        Raises
+        ------
+        ValueError
+            If there are more than 4,096 of them.
+        """
+        n = self.n_households
+        count = len(self.idiosyncratic) ** n * len(self.aggregate)
+        if count > MAX_OUTCOMES:
+            raise ValueError(
+                f"{n} households have {count:,} combinations of next shocks, more than "
+                f"{MAX_OUTCOMES:,}: use draws (economy.draw) instead of exact expectations."
+            )
+        dtype = state.capital.dtype
+        own_u, own_p = self.idiosyncratic.outcomes(state.idiosyncratic, dtype)
+        all_u, all_p = self.aggregate.outcomes(state.aggregate, dtype)
+        pick = torch.cartesian_prod(
+            torch.arange(len(self.aggregate)), *[torch.arange(len(self.idiosyncratic))] * n
+        ).to(state.capital.device)
+        # own_u has shape (values, *batch, households): take household i's own column of `pick`.
+        own = torch.stack([own_u[pick[:, 1 + i], ..., i] for i in range(n)], -1)
+        probability = all_p[pick[:, 0]]
+        for i in range(n):
+            probability = probability * own_p[pick[:, 1 + i], ..., i]
+        return CapitalShocks(own, all_u[pick[:, 0]]), probability

@@ -1,0 +1,160 @@
+"""Brock and Mirman's growth model: the one economy of the book with a closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ..markov import MarkovChain
+from .base import Economy, Role, Step, require
+
+# Orders above this share of output are cut to it, so that some capital is always left.
+LARGEST_CONSUMPTION_SHARE = 0.999
+
+
+class GrowthState(NamedTuple):
+    """State of the growth model.
+
+    Attributes
+    ----------
+    capital : Tensor, shape (*batch, 1)
+    aggregate : Tensor of int64, shape (*batch,)
+        Index into the values of productivity.
+    """
+
+    capital: Tensor
+    aggregate: Tensor
+
+
+class GrowthShocks(NamedTuple):
+    """A uniform draw that moves productivity, shape (*batch,)."""
+
+    aggregate: Tensor
+
+
+@dataclass(frozen=True)
+class BrockMirman(Economy):
+    r"""Stochastic growth with log utility and full depreciation (Brock and Mirman 1972).
+
+    .. math:: \max E\sum_t \beta^t \log C_t, \qquad K_{t+1} = Y_t - C_t, \qquad
+              Y_t = Z_t A K_t^\alpha .
+
+    The exact rule is :math:`C_t = (1-\alpha\beta) Y_t`. The action is *consumption* itself, not a
+    share, so that this rule varies with the state and has to be learned. Units are chosen so that
+    output is one in the deterministic steady state: :math:`A = (\alpha\beta)^{-\alpha}`. An order
+    above 99.9% of output is cut to that.
+
+    Parameters
+    ----------
+    alpha : float
+        Exponent of capital, in (0, 1).
+    beta : float
+        Discount factor, in (0, 1).
+    aggregate : MarkovChain
+        Productivity Z.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range; the message names it.
+    """
+
+    alpha: float = 0.36
+    beta: float = 0.96
+    aggregate: MarkovChain = field(
+        default_factory=lambda: MarkovChain.symmetric((0.9, 1.1), stay=0.9)
+    )
+
+    State = GrowthState
+    Shocks = GrowthShocks
+    endogenous = ("capital",)
+    risk_aversion = 1.0
+
+    def __post_init__(self):
+        require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
+        require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
+        require(
+            isinstance(self.aggregate, MarkovChain) and min(self.aggregate.values) > 0,
+            "aggregate",
+            self.aggregate,
+            "a MarkovChain with positive values",
+        )
+
+    @property
+    def discount(self) -> float:
+        """The discount factor beta."""
+        return self.beta
+
+    @cached_property
+    def roles(self):
+        """One role, a planner alone; the action is consumption, in units of steady-state output."""
+        return {"planner": Role(1, 2, 1, team=True, to_physical=softplus)}
+
+    @property
+    def state_shapes(self):
+        """Trailing shapes of capital and of the productivity index."""
+        return {"capital": (1,), "aggregate": ()}
+
+    @property
+    def shock_shapes(self):
+        """Trailing shape of the uniform draw."""
+        return {"aggregate": ()}
+
+    @property
+    def efficient_capital(self) -> float:
+        """Capital in the deterministic steady state, alpha * beta in these units."""
+        return self.alpha * self.beta
+
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """The constant consumption worth `value`."""
+        return ((1 - self.beta) * value).exp()
+
+    def productivity(self, state: GrowthState) -> Tensor:
+        """Productivity Z, shape (*batch, 1)."""
+        return self.aggregate.level(state.aggregate, state.capital.dtype).unsqueeze(-1)
+
+    def output(self, state: GrowthState) -> Tensor:
+        """Output, shape (*batch, 1)."""
+        return self.productivity(state) * (state.capital / self.efficient_capital) ** self.alpha
+
+    def reset(self, batch, generator, dtype=torch.float32) -> GrowthState:
+        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
+        luck = self.draw(batch, generator, dtype)
+        uniform = torch.rand((*batch, 1), generator=generator, device=generator.device, dtype=dtype)
+        return GrowthState(
+            self.efficient_capital * (0.5 + 0.75 * uniform), self.aggregate.initial(luck.aggregate)
+        )
+
+    def observe(self, state, moved=None):
+        """Log capital and log productivity, shape (*batch, 1, 2)."""
+        features = torch.stack([state.capital.log(), self.productivity(state).log()], -1)
+        return {"planner": features}
+
+    def transition(self, state, actions, shocks) -> Step:
+        """One period; `actions["planner"]` holds consumption (*batch, 1, 1)."""
+        output = self.output(state)
+        order = actions["planner"].squeeze(-1)
+        consumption = torch.minimum(order.clamp_min(0.0), LARGEST_CONSUMPTION_SHARE * output)
+        utility = consumption.clamp_min(1e-7).log()
+        next_state = GrowthState(
+            output - consumption, self.aggregate.next(state.aggregate, shocks.aggregate)
+        )
+        info = {
+            "capital": state.capital,
+            "output": output,
+            "consumption": consumption,
+            "saving_share": 1 - consumption / output,
+            "investment": output - consumption,
+            "productivity": self.productivity(state),
+        }
+        return Step(next_state, {"planner": utility}, info)
+
+    def outcomes(self, state):
+        """Both next productivities, with their probabilities."""
+        uniform, probability = self.aggregate.outcomes(state.aggregate, state.capital.dtype)
+        return GrowthShocks(uniform), probability

@@ -1,0 +1,179 @@
+"""Networks for several training runs at once, and the scale of their inputs.
+
+Every weight carries a leading *runs* dimension, so that five seeds train in one batched matrix
+product and never see each other. Chapter *Learning when shocks are inputs*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+
+class Streams:
+    """One random stream for each run, so that a seed's result does not depend on its neighbours.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    device : torch.device
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device):
+        self.generators = [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
+
+    def stack(self, draw: Callable[[int, torch.Generator], Any]) -> Any:
+        """Call `draw(run, generator)` for each run and stack the results along a new first dimension.
+
+        `draw` returns a tensor or a NamedTuple of tensors.
+        """
+        drawn = [draw(run, generator) for run, generator in enumerate(self.generators)]
+        if isinstance(drawn[0], Tensor):
+            return torch.stack(drawn)
+        return type(drawn[0])(*(torch.stack(field) for field in zip(*drawn, strict=True)))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The position of every stream."""
+        return {str(i): g.get_state() for i, g in enumerate(self.generators)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Return to stored positions (on the kind of device on which they were stored)."""
+        for i, generator in enumerate(self.generators):
+            generator.set_state(state[str(i)].cpu())
+
+
+class MLP(nn.Module):
+    """Fully connected networks with SiLU activations, one for each run.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of units of each hidden layer, of outputs.
+    streams : Streams
+        Where the initial weights come from, uniform on :math:`\\pm 1/\\sqrt{\\text{inputs}}`.
+    last_scale : float
+        The last layer's weights are drawn this much smaller and its biases start at zero: a small
+        value makes the initial output nearly zero whatever the input.
+    """
+
+    def __init__(self, sizes: Sequence[int], streams: Streams, last_scale: float = 1.0):
+        super().__init__()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        layers = list(zip(sizes[:-1], sizes[1:], strict=True))
+        for i, (inputs, outputs) in enumerate(layers):
+            last = i == len(layers) - 1
+            bound = 1 / math.sqrt(inputs)
+
+            def uniform(run, generator, shape=(inputs + 1, outputs), bound=bound):
+                draw = torch.rand(shape, generator=generator, device=generator.device)
+                return bound * (2 * draw - 1)
+
+            drawn = streams.stack(uniform)
+            scale, keep = (last_scale, 0.0) if last else (1.0, 1.0)
+            self.weights.append(nn.Parameter(scale * drawn[:, :-1]))
+            self.biases.append(nn.Parameter(keep * drawn[:, -1:]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (runs, *any, inputs) to (runs, *any, outputs)."""
+        runs, *middle, inputs = x.shape
+        h = x.reshape(runs, -1, inputs)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            h = torch.baddbmm(bias, h, weight)
+            if i < len(self.weights) - 1:
+                h = silu(h)
+        return h.reshape(runs, *middle, -1)
+
+
+def pooled_features(x: Tensor) -> Tensor:
+    """Own features beside the moments of everybody's, so that any network is equivariant.
+
+    Appends the means over agents of the features and of their centred squares and products:
+    permuting the agents permutes the outputs of a network that is applied to each agent's row, and
+    the same weights serve any number of agents. A single agent's features are left alone.
+
+    Parameters
+    ----------
+    x : Tensor, shape (*batch, agents, features)
+
+    Returns
+    -------
+    Tensor, shape (*batch, agents, n_pooled_features(agents, features))
+    """
+    if x.shape[-2] == 1:
+        return x
+    mean = x.mean(-2, keepdim=True)
+    centred = x - mean
+    second = centred.transpose(-1, -2) @ centred / x.shape[-2]
+    rows, columns = torch.triu_indices(x.shape[-1], x.shape[-1], device=x.device)
+    moments = torch.cat([mean, second[..., rows, columns].unsqueeze(-2)], -1)
+    return torch.cat([x, moments.expand(*x.shape[:-1], moments.shape[-1])], -1)
+
+
+def n_pooled_features(agents: int, features: int) -> int:
+    """Number of columns that :func:`pooled_features` returns."""
+    return features if agents == 1 else 2 * features + features * (features + 1) // 2
+
+
+class RunningScale(nn.Module):
+    """Mean and standard deviation of everything seen so far, for each run and feature.
+
+    Observations are standardised by the states that a learner has visited, never by a steady
+    state that it could not know.
+
+    Parameters
+    ----------
+    runs, features : int
+    device : torch.device
+    """
+
+    def __init__(self, runs: int, features: int, device: torch.device):
+        super().__init__()
+        # float64, because a sum over millions of observations outgrows float32.
+        shape, kwargs = (runs, features), {"device": device, "dtype": torch.float64}
+        self.register_buffer("count", torch.zeros((), **kwargs))
+        self.register_buffer("mean", torch.zeros(shape, **kwargs))
+        self.register_buffer("variance", torch.ones(shape, **kwargs))
+
+    @torch.no_grad()
+    def update(self, x: Tensor) -> None:
+        """Take in observations (runs, *any, features)."""
+        x = x.reshape(x.shape[0], -1, x.shape[-1]).double()
+        n = x.shape[1]
+        variance, mean = torch.var_mean(x, dim=1, correction=0)
+        weight = n / (self.count + n)
+        change = mean - self.mean
+        self.variance.copy_(
+            torch.where(
+                self.count == 0,
+                variance,
+                (1 - weight) * self.variance
+                + weight * variance
+                + weight * (1 - weight) * change.square(),
+            )
+        )
+        self.mean.add_(weight * change)
+        self.count.add_(n)
+
+    def moments(self, dims: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Mean and inverse standard deviation, shaped to act on (runs, *any, features).
+
+        Parameters
+        ----------
+        dims : int
+            Number of dimensions of the tensor to be standardised.
+        dtype : torch.dtype
+        """
+        shape = (self.mean.shape[0],) + (1,) * (dims - 2) + (self.mean.shape[1],)
+        # A feature that never moves (a chain with one value) is centred and left unscaled.
+        scale = torch.where(self.variance > 1e-10, self.variance, 1.0).rsqrt()
+        return self.mean.to(dtype).reshape(shape), scale.to(dtype).reshape(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise (runs, *any, features)."""
+        mean, scale = self.moments(x.dim(), x.dtype)
+        return (x - mean) * scale

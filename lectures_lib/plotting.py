@@ -1,0 +1,249 @@
+"""The book's figures: one style, colours that the colour-blind can tell apart, lines that differ
+in print. Alt text stands beside the cell that calls these functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .agents import History
+from .economies.base import Economy
+from .evaluation import impulse_response, initial_states, simulate
+
+# Okabe and Ito's palette, darkest first; black is kept for what is exact.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+EXACT = "#000000"
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+LABELS = {
+    "capital": "capital (units of the capital good)",
+    "saving_share": "saving share of output",
+    "consumption": "consumption",
+    "output": "output",
+    "investment": "investment",
+}
+
+
+def use_style() -> None:
+    """Set the book's fonts, sizes and colours for all figures that follow."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.0, 3.6),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#dddddd",
+            "grid.linewidth": 0.6,
+            "axes.prop_cycle": plt.cycler(color=COLOURS) + plt.cycler(linestyle=DASHES),
+            "lines.linewidth": 1.8,
+            "legend.frameon": False,
+        }
+    )
+
+
+def decision_rules(
+    economy: Economy, policies: Mapping[str, object], width: float = 0.45, points: int = 60
+) -> Figure:
+    """Saving shares against capital, one panel for each aggregate productivity.
+
+    Parameters
+    ----------
+    economy : Economy
+        With one household and one good.
+    policies : dict of str to policy
+        The first is drawn in black as the exact one; a policy with several runs is drawn as the
+        median with a band from the smallest to the largest.
+    width : float
+        Half-width of the range of capital around the steady state, in logs.
+    points : int
+    """
+    centre = economy.efficient_capital
+    grid = centre * torch.linspace(-width, width, points, dtype=torch.float64).exp()
+    common = economy.aggregate.values
+    own = getattr(economy, "idiosyncratic", None)
+    figure, axes = plt.subplots(1, len(common), sharey=True, squeeze=False)
+    for a, ax in enumerate(axes[0]):
+        for z in range(len(own) if own else 1):
+            for i, (label, policy) in enumerate(policies.items()):
+                shares = _saving_shares(economy, policy, grid, z, a)
+                middle = np.median(shares, 0)
+                colour, dashes = _look(i)
+                ax.plot(
+                    grid, middle, color=colour, linestyle=dashes, label=label if z == 0 else None
+                )
+                if len(shares) > 1:
+                    ax.fill_between(
+                        grid, shares.min(0), shares.max(0), color=colour, alpha=0.25, linewidth=0
+                    )
+            if own:
+                ax.annotate(f"$z={own.values[z]:g}$", (grid[0], middle[0]), fontsize=8, va="bottom")
+        ax.axvline(centre, color="#888888", linewidth=0.8, linestyle=":")
+        ax.set(title=f"aggregate productivity $Z={common[a]:g}$", xlabel="capital")
+    axes[0, 0].set_ylabel(LABELS["saving_share"])
+    axes[0, -1].legend()
+    return figure
+
+
+def _saving_shares(economy, policy, grid, z, a) -> np.ndarray:
+    """Saving shares on a grid of capital, shape (runs, points)."""
+    generator = torch.Generator().manual_seed(0)
+    state = economy.reset((len(grid),), generator, torch.float64)
+    changes = {"capital": grid.reshape(state.capital.shape)}
+    changes["aggregate"] = torch.full_like(state.aggregate, a)
+    if hasattr(state, "idiosyncratic"):
+        changes["idiosyncratic"] = torch.full_like(state.idiosyncratic, z)
+    state = state._replace(**changes)
+    runs = getattr(policy, "runs", None)
+    singles = [policy] if runs is None else [policy[i] for i in range(runs)]
+    shares = []
+    for single in singles:
+        shocks = economy.draw((len(grid),), generator, torch.float64)
+        info = economy.step(state, single(state), shocks).info
+        shares.append(info["saving_share"].flatten().numpy())
+    return np.array(shares)
+
+
+def learning_curves(
+    histories: Mapping[str, History],
+    record: str,
+    ylabel: str,
+    *,
+    against: str = "seconds",
+    references: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """What was recorded while learning, on logarithmic axes: medians over runs, bands of extremes.
+
+    Parameters
+    ----------
+    histories : dict of str to History
+    record : str
+        Name of the record.
+    ylabel : str
+        With its unit.
+    against : {"seconds", "steps"}
+        Training time of all runs together, or environment steps of each.
+    references : dict of str to float, optional
+        Horizontal lines.
+    ax : Axes, optional
+    """
+    ax = ax or plt.subplots()[1]
+    for i, (label, history) in enumerate(histories.items()):
+        values = history[record]
+        x = history.seconds if against == "seconds" else history.steps
+        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+        ax.plot(x, np.median(values, 1), color=colour, linestyle=dashes, label=label)
+        ax.fill_between(x, values.min(1), values.max(1), color=colour, alpha=0.25, linewidth=0)
+    for label, level in (references or {}).items():
+        ax.axhline(level, color=EXACT, linewidth=1, linestyle=":")
+        ax.annotate(
+            label, (0.01, level), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
+        )
+    unit = (
+        "training time, all runs (seconds)" if against == "seconds" else "environment steps per run"
+    )
+    ax.set(xscale="log", yscale="log", xlabel=unit, ylabel=ylabel)
+    ax.legend()
+    return ax.figure
+
+
+def ergodic_distributions(
+    economy: Economy,
+    policies: Mapping[str, object],
+    quantity: str = "capital",
+    *,
+    paths: int = 512,
+    periods: int = 700,
+    seed: int = 0,
+) -> Figure:
+    """Densities of a quantity in the long run, all policies under the same shocks.
+
+    Parameters
+    ----------
+    economy : Economy
+    policies : dict of str to policy
+        The first is drawn in black as the exact one; each run of the others is a line.
+    quantity : str
+        A name in the economy's info.
+    paths, periods, seed : int
+        Of the simulation, the first 200 periods of which are left out.
+    """
+    samples = []
+    for policy in policies.values():
+        state = initial_states(policy, economy, paths, seed)
+        info = simulate(policy, economy, state, periods, seed, first=200).info[quantity]
+        by_run = info.unsqueeze(1) if getattr(policy, "runs", None) is None else info
+        samples.append(by_run.movedim(1, 0).flatten(1).numpy())
+    low, high = np.quantile(samples[0], [0.0005, 0.9995])
+    edges = np.linspace(low, high, 51)
+    figure, ax = plt.subplots()
+    for i, (label, sample) in enumerate(zip(policies, samples, strict=True)):
+        colour, dashes = _look(i)
+        for run in sample:
+            density = np.histogram(run, edges, density=True)[0]
+            ax.plot(
+                (edges[1:] + edges[:-1]) / 2,
+                density,
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.8 if len(sample) == 1 else 1.0,
+                label=label,
+            )
+            label = None  # one entry in the legend for all runs of a policy
+    ax.set(xlabel=LABELS.get(quantity, quantity), ylabel="density")
+    ax.legend()
+    return figure
+
+
+def impulse_responses(
+    economy: Economy,
+    policies: Mapping[str, object],
+    shock: str = "aggregate",
+    quantities: tuple[str, ...] = ("capital", "consumption", "saving_share"),
+    periods: int = 60,
+) -> Figure:
+    """Generalised impulse responses in per cent, one panel for each quantity.
+
+    Parameters
+    ----------
+    economy : Economy
+    policies : dict of str to policy
+        The first is drawn in black as the exact one; of several runs the median and extremes.
+    shock : str
+        The chain that jumps to its highest value in period 0.
+    quantities : tuple of str
+    periods : int
+    """
+    figure, axes = plt.subplots(1, len(quantities), figsize=(8.2, 3.0), squeeze=False)
+    for i, (label, policy) in enumerate(policies.items()):
+        colour, dashes = _look(i)
+        responses = impulse_response(policy, economy, shock, periods)
+        for ax, name in zip(axes[0], quantities, strict=True):
+            response = 100 * np.atleast_2d(responses[name].numpy())
+            ax.plot(np.median(response, 0), color=colour, linestyle=dashes, label=label)
+            if len(response) > 1:
+                ax.fill_between(
+                    range(periods),
+                    response.min(0),
+                    response.max(0),
+                    color=colour,
+                    alpha=0.25,
+                    linewidth=0,
+                )
+    for ax, name in zip(axes[0], quantities, strict=True):
+        ax.set(title=name.replace("_", " "), xlabel="periods after the shock")
+    axes[0, 0].set_ylabel("deviation (%)")
+    axes[0, -1].legend()
+    return figure
+
+
+def _look(i: int):
+    """Colour and dashes of the i-th policy; the first is the exact one."""
+    return (EXACT, "-") if i == 0 else (COLOURS[(i - 1) % len(COLOURS)], DASHES[i % len(DASHES)])

@@ -1,0 +1,105 @@
+"""The files of the top level say the same thing, and each thing once."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from docstrings import escape_stars
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[1].split())
+REQUIREMENTS = [
+    Requirement(line)
+    for group in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for line in group
+]
+
+
+def name(requirement):
+    return re.sub(r"[-_.]+", "-", requirement.name).lower()
+
+
+def test_constraints_pin_everything_that_the_project_asks_for():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {name(r): r for line in lines if line[0] != "#" for r in [Requirement(line)]}
+    assert str(pins["torch"].specifier) == "==2.13.0"
+    for pin in pins.values():
+        assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), "one version, for every platform"
+    for requirement in REQUIREMENTS:
+        version = str(pins[name(requirement)].specifier).removeprefix("==")
+        assert requirement.specifier.contains(version), requirement
+
+
+def test_binder_installs_the_package_from_here_and_repeats_no_version():
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = {line for line in lines if isinstance(line, str)}
+    (pip,) = [line["pip"] for line in lines if isinstance(line, dict)]
+    assert pip == ["-e .[book]"] and "book" in PROJECT["optional-dependencies"]
+    (python,) = [line for line in conda if line.startswith("python=")]
+    assert conda == {python, "pip", "pytorch-cpu"}  # torch's CPU build, at no version of its own
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "book/results.md", ".ci/run"])
+def test_the_commands_that_are_named_exist(document):
+    text = (ROOT / document).read_text()
+    named = set(re.findall(r"(?:^|`)make (\w+)", text, re.M))
+    assert named and named <= TARGETS
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_within_the_repository_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", (ROOT / document).read_text(), flags=re.S)
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        if not link.startswith("https://"):
+            assert (ROOT / link).exists(), link
+
+
+def test_the_readme_links_to_every_chapter():
+    readme = (ROOT / "README.md").read_text()
+    for notebook in (ROOT / "book").rglob("*.ipynb"):
+        if "checkpoints" not in str(notebook):
+            assert f"({notebook.relative_to(ROOT)})" in readme
+
+
+def test_ci_runs_the_readme_commands_and_nothing_else():
+    commands = (ROOT / ".ci/run").read_text().splitlines()[3:]
+    assert commands == ["make test", "make book"]
+    readme = (ROOT / "README.md").read_text()
+    assert all(re.search(f"^{command} ", readme, re.M) for command in commands)
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert workflow["jobs"]["test"]["steps"][-1] == {"run": ".ci/run"}
+
+
+@pytest.mark.parametrize("room", ["economies", "agents", "solvers", "evaluation"])
+def test_the_api_reference_has_every_public_name(room):
+    public = set(importlib.import_module(f"lectures_lib.{room}").__all__)
+    reference = (ROOT / "book/api.md").read_text()
+    section = reference.split(f"currentmodule:: lectures_lib.{room}\n")[1].split("```")[0]
+    assert public <= set(re.findall(r"auto\w+:: (?:[\w.]+\.)?(\w+)$", section, re.M))
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == PROJECT["version"]
+    assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "escaped"),
+    [
+        ("x : Tensor, shape (*batch, agents)", r"x : Tensor, shape (\*batch, agents)"),
+        ("shape (n, *batch) and *much* more", r"shape (n, \*batch) and *much* more"),
+        ("``(*batch, agents)``, (*batch,)", r"``(*batch, agents)``, (\*batch,)"),
+    ],
+)
+def test_shapes_in_docstrings_are_escaped_outside_literals(written, escaped):
+    assert escape_stars(written) == escaped
