@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class Streams:
         self.generators = [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
     def stack(self, draw: Callable[[int, torch.Generator], Any]) -> Any:
-        """Call `draw(run, generator)` for each run and stack the results along a new first dimension.
+        """Call `draw(run, generator)` for each run and stack the results along a new dimension.
 
         `draw` returns a tensor or a NamedTuple of tensors.
         """
@@ -64,7 +65,7 @@ class MLP(nn.Module):
     def __init__(self, sizes: Sequence[int], streams: Streams, last_scale: float = 1.0):
         super().__init__()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        layers = list(zip(sizes[:-1], sizes[1:], strict=True))
+        layers = list(pairwise(sizes))
         for i, (inputs, outputs) in enumerate(layers):
             last = i == len(layers) - 1
             bound = 1 / math.sqrt(inputs)

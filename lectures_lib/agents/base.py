@@ -1,4 +1,4 @@
-"""What every learner shares: runs, a training loop that survives, files that are never half written.
+"""What every learner shares: runs, a training loop that survives, files that are never broken.
 
 Chapter *Learning by a planner*.
 """

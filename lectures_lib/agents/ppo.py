@@ -262,7 +262,7 @@ class PPO(Agent):
                 group["lr"] = rate * decay
 
     def _remember_scales(self):
-        # The standardisation stays put during an iteration, so that old and new policy see the same.
+        # Standardisation stays put in an iteration, so that old and new policy see the same.
         self._standard, self._value_scale = {}, {}
         for name, learner in self.learners.items():
             self._standard[name] = learner.scale.moments(6, torch.float32)

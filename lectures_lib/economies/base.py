@@ -189,24 +189,25 @@ class Economy(ABC):
         scale : float
             Half-width of the shifts in logarithms.
         """
-        changed = {}
-        for name in self.endogenous:
-            x = getattr(state, name)
-            trailing = len(self.state_shapes[name])
-            batch = x.shape[: x.dim() - trailing]
-            draw = lambda shape: torch.rand(  # noqa: E731
-                shape,
-                generator=generator,
-                device=x.device,
-                dtype=x.dtype,  # noqa: B023
-            )
-            n = batch[-1]
-            strata = (torch.arange(n, device=x.device, dtype=x.dtype) + draw(batch)) / n
-            shift = (2 * strata - 1).reshape(batch + (1,) * trailing)
-            if math.prod(self.state_shapes[name]) > 1:
-                shift = shift + 2 * draw(x.shape) - 1
-            changed[name] = x * torch.exp(scale * shift)
-        return state._replace(**changed)
+        return state._replace(
+            **{
+                name: self._shift(getattr(state, name), self.state_shapes[name], generator, scale)
+                for name in self.endogenous
+            }
+        )
+
+    @staticmethod
+    def _shift(x, trailing, generator, scale):
+        def draw(shape):
+            return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+
+        batch = x.shape[: x.dim() - len(trailing)]
+        # Draw number i of n lies in the i-th of n equal strata of [0, 1].
+        strata = (torch.arange(batch[-1], device=x.device) + draw(batch)) / batch[-1]
+        shift = (2 * strata - 1).reshape(batch + (1,) * len(trailing))
+        if math.prod(trailing) > 1:
+            shift = shift + 2 * draw(x.shape) - 1
+        return x * torch.exp(scale * shift)
 
     def check_state(self, state: State) -> None:
         """Refuse states with values that no economy can be in (used where data enters).

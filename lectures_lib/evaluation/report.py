@@ -151,7 +151,7 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     exact_per_path = exact.value[role].mean(-1)
     exact_equivalent = economy.consumption_equivalent(exact_per_path.mean())
     equivalent = economy.consumption_equivalent(per_path.mean(-1))
-    # The loss is nearly linear in the difference of values; its slope turns one error into the other.
+    # The loss is nearly linear in the difference of values: its slope scales their error.
     difference = per_path - exact_per_path
     nudge = 1e-6 * exact_per_path.mean().abs()
     slope = economy.consumption_equivalent(exact_per_path.mean() + nudge) - exact_equivalent

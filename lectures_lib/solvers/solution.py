@@ -33,7 +33,7 @@ class Solution:
     iterations: int = 0
 
     def euler_residuals(self, state) -> Tensor:
-        """Unit-free Euler residuals at `state`: see :func:`lectures_lib.solvers.euler_residuals`."""
+        """Unit-free residuals at `state` (:func:`lectures_lib.solvers.euler_residuals`)."""
         return euler_residuals(self.economy, self.policy, state)
 
     @property

@@ -7,6 +7,9 @@ polynomial in log capital: it is smooth and nearly linear, which investment is n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 import torch
 from numpy.polynomial import chebyshev
@@ -78,70 +81,90 @@ def time_iteration(
         If the iteration has not converged.
     """
     alpha, beta, delta, phi = economy.alpha, economy.beta, economy.delta, economy.phi
-    sigma = economy.risk_aversion
     own, common = economy.idiosyncratic, economy.aggregate
     productivity = np.kron(np.array(common.values), np.array(own.values))[:, None]
     transition = np.kron(np.array(common.transition), np.array(own.transition))
+    nodes = _Nodes.around(economy, productivity, degree)
+    output = productivity * nodes.capital**alpha
 
-    # Where productivity stays at an extreme for ever, capital comes to rest here.
-    rest = economy.efficient_capital * (productivity / (own.mean * common.mean)) ** (
-        1 / (2 - alpha)
-    )
-    low = np.log(0.8 * min(0.5 * economy.efficient_capital, rest.min()))
-    high = np.log(1.2 * max(1.25 * economy.efficient_capital, rest.max()))
-    nodes = chebyshev.chebpts1(degree + 1)
-    log_capital = (low + high) / 2 + (high - low) / 2 * nodes
-    to_coefficients = np.linalg.inv(chebyshev.chebvander(nodes, degree))
-    derivative = 2 / (high - low)
-    capital = np.exp(log_capital)[None]
-    output = productivity * capital**alpha
-
-    def polynomial(coefficients, x):
-        # One polynomial for each row; x has the same rows.
-        theta = np.arccos(np.clip(x, -1, 1))
-        k = np.arange(degree + 1)
-        value = np.einsum("sk,sxk->sx", coefficients, np.cos(k * theta[..., None]))
-        sine = np.sqrt(np.maximum(1 - x**2, 1e-16))
-        slope = np.einsum("sk,sxk->sx", coefficients, k * np.sin(k * theta[..., None])) / sine
-        return value, slope
-
-    investment = np.full_like(output, delta) * capital
-    investment = np.minimum(investment, 0.5 * np.sqrt(2 * output / phi))
+    # Spending at most a quarter of output is a feasible place to begin.
+    investment = np.minimum(delta * nodes.capital, np.sqrt(output / (2 * phi)))
     expected = np.zeros_like(output)
     for iteration in range(1, max_iterations + 1):
-        coefficients = expected @ to_coefficients.T
-        log_investment = np.log(investment)
-        for _ in range(50):
-            following = (1 - delta) * capital + investment
-            x = (2 * np.log(following) - low - high) / (high - low)
-            value, slope = polynomial(coefficients, x)
-            consumption = output - phi / 2 * investment**2
-            gap = np.log(phi * investment) - sigma * np.log(consumption) - value
-            gap_slope = (
-                1
-                + sigma * phi * investment**2 / consumption
-                - slope * derivative * investment / following
-            )
-            # Consumption must stay positive, so a step in log investment is kept short of that.
-            limit = 0.5 * np.log(2 * output / phi) - 1e-9
-            new = np.minimum(
-                log_investment - np.clip(gap / gap_slope, -0.5, 0.5), (log_investment + limit) / 2
-            )
-            done = np.abs(new - log_investment).max() < 1e-14
-            log_investment, investment = new, np.exp(new)
-            if done or np.abs(gap).max() < 1e-14:
-                break
+        investment = _invest(economy, nodes, output, nodes.fit(expected), investment)
         consumption = output - phi / 2 * investment**2
-        marginal = consumption**-sigma * (alpha * output / capital + (1 - delta) * phi * investment)
-        updated = np.log(beta * transition @ marginal)
-        change = np.abs(updated - expected).max()
-        expected = updated
+        marginal_utility = consumption**-economy.risk_aversion
+        gross_return = alpha * output / nodes.capital + (1 - delta) * phi * investment
+        previous, expected = expected, np.log(beta * transition @ (marginal_utility * gross_return))
+        change = np.abs(expected - previous).max()
         if change < tolerance:
+            share = phi / 2 * investment**2 / output
+            return ChebyshevPolicy(economy, nodes.bounds, nodes.fit(np.log(share))), iteration
+    raise RuntimeError(
+        f"time iteration on {economy} still changes by {change:.1e} after {max_iterations} "
+        f"iterations (tolerance {tolerance:.1e})."
+    )
+
+
+def _invest(economy, nodes, output, coefficients, investment):
+    """Solve the Euler equation for investment at every node by Newton's method on its logarithm."""
+    delta, phi, sigma = economy.delta, economy.phi, economy.risk_aversion
+    # Consumption must stay positive, so a step goes at most half the way to where it would end.
+    limit = 0.5 * np.log(2 * output / phi)
+    log_investment = np.log(investment)
+    for _ in range(50):
+        following = (1 - delta) * nodes.capital + investment
+        value, slope = nodes.evaluate(coefficients, np.log(following))
+        consumption = output - phi / 2 * investment**2
+        gap = np.log(phi * investment) - sigma * np.log(consumption) - value
+        gap_slope = 1 + sigma * phi * investment**2 / consumption - slope * investment / following
+        step = np.clip(gap / gap_slope, -0.5, 0.5)
+        log_investment = np.minimum(log_investment - step, (log_investment + limit) / 2)
+        investment = np.exp(log_investment)
+        if np.abs(step).max() < 1e-14:
             break
-    else:
-        raise RuntimeError(
-            f"time iteration on {economy} still changes by {change:.1e} after {max_iterations} "
-            f"iterations (tolerance {tolerance:.1e})."
-        )
-    log_share = np.log(phi / 2 * investment**2 / output)
-    return ChebyshevPolicy(economy, (low, high), log_share @ to_coefficients.T), iteration
+    return investment
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Chebyshev nodes in log capital, and polynomials through values at them."""
+
+    bounds: tuple[float, float]
+    degree: int
+
+    @classmethod
+    def around(cls, economy, productivity, degree):
+        """Nodes that cover the initial distribution and all the places where capital can rest."""
+        centre = economy.efficient_capital
+        mean = economy.idiosyncratic.mean * economy.aggregate.mean
+        # Where productivity stays at an extreme for ever, capital comes to rest here.
+        rest = centre * (productivity / mean) ** (1 / (2 - economy.alpha))
+        low, high = 0.8 * min(0.5 * centre, rest.min()), 1.2 * max(1.25 * centre, rest.max())
+        return cls((np.log(low), np.log(high)), degree)
+
+    @cached_property
+    def capital(self):
+        low, high = self.bounds
+        points = chebyshev.chebpts1(self.degree + 1)
+        return np.exp((low + high) / 2 + (high - low) / 2 * points)
+
+    @cached_property
+    def _inverse(self):
+        points = chebyshev.chebpts1(self.degree + 1)
+        return np.linalg.inv(chebyshev.chebvander(points, self.degree)).T
+
+    def fit(self, values):
+        """Coefficients (rows, degree + 1) of the polynomials through values at the nodes."""
+        return values @ self._inverse
+
+    def evaluate(self, coefficients, log_capital):
+        """Each row's polynomial and its slope at log capital, shape (rows, points)."""
+        low, high = self.bounds
+        x = np.clip((2 * log_capital - low - high) / (high - low), -1, 1)
+        angle, k = np.arccos(x)[..., None], np.arange(self.degree + 1)
+        value = np.einsum("sk,sxk->sx", coefficients, np.cos(k * angle))
+        # T_k(cos a) = cos(k a), so its slope is k sin(k a) / sin(a).
+        sine = np.sqrt(np.maximum(1 - x**2, 1e-16))
+        slope = np.einsum("sk,sxk->sx", coefficients, k * np.sin(k * angle)) / sine
+        return value, slope * 2 / (high - low)
