@@ -1,8 +1,9 @@
 """Learners. They see observations, actions and rewards, never an economy's insides."""
 
+from .actor_critic import ActorCriticConfig
 from .analytic import Analytic, AnalyticConfig
 from .base import Agent, History, NetworkPolicy, TrainingDiverged
-from .ppo import PPO, ActorCriticConfig, PPOConfig
+from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
 
 __all__ = [

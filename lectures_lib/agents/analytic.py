@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..economies.base import map_state
-from .ppo import PPO, ActorCriticConfig, _descend, _sum_of_run_means
+from .actor_critic import ActorCritic, ActorCriticConfig, descend, sum_of_run_means
 
 
 @dataclass(frozen=True)
 class AnalyticConfig(ActorCriticConfig):
-    """Settings of :class:`Analytic`: those of
-    :class:`~lectures_lib.agents.ppo.ActorCriticConfig`."""
+    """Settings of :class:`Analytic`: those of :class:`ActorCriticConfig`."""
 
     steps: int = 2_000_000
     """Environment steps per run that `learn` takes by default."""
@@ -26,11 +25,17 @@ class AnalyticConfig(ActorCriticConfig):
     """Economies per group; an even number."""
 
 
-class Analytic(PPO):
+class Analytic(ActorCritic):
     """Gradient ascent on discounted utility through the simulator.
 
-    Restarts and the critic are PPO's (see :class:`~lectures_lib.agents.ppo.PPO` for the
-    parameters); there is no noise in the actions.
+    Restarts and critic are PPO's; there is no noise in the actions.
+
+    Parameters
+    ----------
+    economy : Economy
+    seed, seeds, device
+        As for every :class:`Agent`.
+    config : AnalyticConfig, optional
 
     Raises
     ------
@@ -40,7 +45,6 @@ class Analytic(PPO):
     """
 
     config_class = AnalyticConfig
-    noise = 0.0
 
     def _build(self):
         for name, role in self.economy.roles.items():
@@ -50,9 +54,6 @@ class Analytic(PPO):
                     "Analytic needs a team or a single agent. Use PPO or Probing."
                 )
         super()._build()
-
-    def _draw_noise(self):
-        return {}
 
     def _improve(self, rollout):
         c, discount = self.config, self.economy.discount
@@ -68,5 +69,5 @@ class Analytic(PPO):
         loss = 0.0
         for name, utility in total.items():
             final = self._values(name, self._standardise(name, last[name]).unsqueeze(1)).squeeze(1)
-            loss = loss - _sum_of_run_means(utility + discount**c.horizon * final)
-        _descend(self.policy_optimizer, loss)
+            loss = loss - sum_of_run_means(utility + discount**c.horizon * final)
+        descend(self.policy_optimizer, loss)

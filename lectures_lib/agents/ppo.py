@@ -1,12 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017), with shocks that replicates share.
 
 Chapter *Learning when shocks are inputs* explains each part of this file; it reads from top to
-bottom. An iteration of PPO
-
-1. restarts the economies: replicates of a group begin around one state (:meth:`PPO._restart`),
-2. lets them run for a few periods with noise in the actions (:meth:`PPO._collect`),
-3. fits the critic to the returns (:meth:`PPO._fit_critic`),
-4. improves the policy (:meth:`PPO._improve`).
+bottom, and `actor_critic.py` holds what other learners also do: restarting economies, simulating
+them and fitting the critic.
 
 Differences from the paper: (i) replicates of a group receive the same shocks, the critic is fitted
 on differences within the group and advantages are differences within the group, each of which can
@@ -17,75 +13,19 @@ weights over iterations.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..economies.base import map_state, require
-from ..networks import MLP, RunningScale, n_pooled_features, pooled_features
-from .base import Agent, NetworkPolicy
-from .losses import clipped_surrogate, demean, generalized_advantages, lambda_returns
-
-
-@dataclass(frozen=True)
-class ActorCriticConfig:
-    """Settings that PPO, Probing and Analytic share."""
-
-    steps: int = 3_000_000
-    """Environment steps per run that `learn` takes by default."""
-    groups: int = 8
-    """Groups of economies."""
-    replicates: int = 16
-    """Economies per group; an even number."""
-    horizon: int = 32
-    """Periods between two updates."""
-    hidden: tuple[int, ...] = (48, 48)
-    """Units of each hidden layer, of policy and critic alike."""
-    lam: float = 0.95
-    """The lambda of returns and advantages, in [0, 1]."""
-    policy_rate: float = 3e-3
-    """Adam's learning rate for the policy."""
-    critic_rate: float = 3e-3
-    """Adam's learning rate for the critic."""
-    final_rate: float = 0.02
-    """Share of both rates that is left at the end of a cosine schedule."""
-    critic_epochs: int = 3
-    """Full-batch steps on the critic per iteration."""
-    warm_up: int = 20
-    """Iterations at the start in which only the critic learns."""
-    average: float = 0.98
-    """Weight of the past in the average of policy weights that is reported."""
-    restart: float = 0.3
-    """Probability per iteration that a group returns to the initial distribution."""
-    jitter: float = 0.35
-    """Half-width, in logs, of the range around a group's state in which replicates restart; with
-    zero each replicate goes on from where it was."""
-    common_shocks: bool = True
-    """Whether the replicates of a group receive the same shocks."""
-    difference_critic: bool = True
-    """Whether the critic is fitted on differences within the group, and not on levels."""
-
-    def __post_init__(self):
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, list):
-                object.__setattr__(self, f.name, tuple(value))
-            elif f.type in ("int", "float"):
-                require(
-                    not isinstance(value, bool) and math.isfinite(value) and value >= 0,
-                    f.name,
-                    value,
-                    "a number that is not negative",
-                )
-        require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
-        for name in ("groups", "replicates", "horizon"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("lam", "average", "restart", "final_rate"):
-            require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
+from .actor_critic import (
+    ActorCritic,
+    ActorCriticConfig,
+    descend,
+    geometric,
+    sum_of_run_means,
+)
+from .losses import clipped_surrogate, demean, generalized_advantages
 
 
 @dataclass(frozen=True)
@@ -121,63 +61,14 @@ class PPOConfig(ActorCriticConfig):
         return replace(cls(), **(off | changes))
 
 
-class Rollout(NamedTuple):
-    """What an iteration has seen; dictionaries are by role.
-
-    Attributes
-    ----------
-    states, shocks : NamedTuple of Tensor, shape (runs, T, groups, replicates or 1, ...)
-    observations : dict of Tensor, shape (runs, T + 1, groups, replicates, agents, features)
-        Standardised.
-    noise : dict of Tensor, shape (runs, T, groups, replicates, agents, actions)
-        Standard normal; what was added to the mean action in units of its standard deviation.
-    rewards : dict of Tensor, shape (T, runs, groups, replicates, agents)
-    """
-
-    states: tuple
-    shocks: tuple
-    observations: dict[str, Tensor]
-    noise: dict[str, Tensor]
-    rewards: dict[str, Tensor]
-
-
-class _Learner(nn.Module):
-    """One role's networks: actor, its running average, critic, and the scales of their inputs."""
-
-    def __init__(self, role, config, streams, device):
-        super().__init__()
-        inputs = n_pooled_features(role.n_agents, role.n_features)
-        runs = len(streams.generators)
-        # A last layer near zero makes the first policy neutral: the middle of what is feasible.
-        self.actor = MLP((inputs, *config.hidden, role.n_actions), streams, last_scale=0.01)
-        self.average = MLP((inputs, *config.hidden, role.n_actions), streams)
-        self.average.load_state_dict(self.actor.state_dict())
-        self.critic = MLP((inputs, *config.hidden, 1), streams)
-        self.scale = RunningScale(runs, inputs, device)
-        self.reward_scale = RunningScale(runs, 1, device)
-
-
-class _Carried:
-    """The states in which the economies stand between iterations, as a part that can be saved."""
-
-    def __init__(self, state):
-        self.state = state
-
-    def state_dict(self):
-        return {name: getattr(self.state, name) for name in self.state._fields}
-
-    def load_state_dict(self, stored):
-        self.state = type(self.state)(**stored)
-
-
-class PPO(Agent):
+class PPO(ActorCritic):
     """Proximal policy optimisation for any economy; agents of a role share a policy.
 
     Parameters
     ----------
     economy : Economy
     seed, seeds, device
-        As for every :class:`~lectures_lib.agents.base.Agent`.
+        As for every :class:`Agent`.
     config : PPOConfig, optional
 
     Examples
@@ -191,129 +82,11 @@ class PPO(Agent):
 
     config_class = PPOConfig
 
-    # ------------------------------------------------------------------ set-up
-    def _build(self):
-        c = self.config
-        self.learners = nn.ModuleDict(
-            {
-                name: _Learner(role, c, self.streams, self.device)
-                for name, role in self.economy.roles.items()
-            }
-        )
-        adam = partial(torch.optim.Adam, betas=(0.9, 0.99), fused=True)
-        actors = [p for each in self.learners.values() for p in each.actor.parameters()]
-        critics = [p for each in self.learners.values() for p in each.critic.parameters()]
-        # The rates are set anew in every iteration.
-        self.policy_optimizer = adam(actors, lr=1.0)
-        self.critic_optimizer = adam(critics, lr=1.0)
-        self._carried = _Carried(self._fresh())
-
-    def _parts(self):
-        return {
-            "learners": self.learners,
-            "policy_optimizer": self.policy_optimizer,
-            "critic_optimizer": self.critic_optimizer,
-            "states": self._carried,
-        }
-
-    @property
-    def policy(self):
-        """The policy with averaged weights; it adds no noise to its actions."""
-        return NetworkPolicy(
-            self.economy,
-            {name: learner.average for name, learner in self.learners.items()},
-            {name: learner.scale for name, learner in self.learners.items()},
-            self.runs,
-        )
-
-    @property
-    def steps_per_iteration(self):
-        """Environment steps that an iteration takes in each run."""
-        return self.config.groups * self.config.replicates * self.config.horizon
-
     @property
     def noise(self) -> float:
         """Standard deviation of exploration now, before squashing."""
-        first, last = self.config.noise
-        return first * (last / first) ** self.progress
+        return geometric(self.config.noise, self.progress)
 
-    # ------------------------------------------------------------------ an iteration
-    def _iterate(self):
-        self._set_learning_rates()
-        self._remember_scales()
-        rollout = self._collect(self._restart())
-        self._fit_critic(rollout)
-        if self.iteration >= self.config.warm_up:
-            self._improve(rollout)
-        self._average_weights()
-        return {
-            f"{name} reward": rewards.mean(dim=(0, 2, 3, 4))
-            for name, rewards in rollout.rewards.items()
-        }
-
-    def _set_learning_rates(self):
-        c = self.config
-        decay = c.final_rate + (1 - c.final_rate) * (1 + math.cos(math.pi * self.progress)) / 2
-        for optimizer, rate in (
-            (self.policy_optimizer, c.policy_rate),
-            (self.critic_optimizer, c.critic_rate),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * decay
-
-    def _remember_scales(self):
-        # Standardisation stays put in an iteration, so that old and new policy see the same.
-        self._standard, self._value_scale = {}, {}
-        for name, learner in self.learners.items():
-            self._standard[name] = learner.scale.moments(6, torch.float32)
-            spread = learner.reward_scale.variance.sqrt().float().reshape(-1, 1, 1, 1, 1)
-            self._value_scale[name] = spread / (1 - self.economy.discount)
-
-    # ------------------------------------------------------------------ 1. restart
-    def _fresh(self):
-        c = self.config
-        replicates = 1 if c.common_shocks else c.replicates
-        state = self.streams.stack(lambda _, g: self.economy.reset((c.groups, replicates), g))
-        return self._expand(state)
-
-    def _expand(self, state):
-        c = self.config
-        return map_state(lambda x: x.expand(-1, c.groups, c.replicates, *x.shape[3:]), state)
-
-    def _restart(self):
-        c = self.config
-        state, fresh = self._carried.state, self._fresh()
-        if c.jitter > 0:
-            chosen = self.streams.stack(
-                lambda _, g: torch.randint(
-                    c.replicates, (c.groups, 1), generator=g, device=self.device
-                )
-            )
-            run = torch.arange(len(self.seeds), device=self.device)[:, None, None]
-            group = torch.arange(c.groups, device=self.device)[:, None]
-            state = self._expand(map_state(lambda x: x[run, group, chosen], state))
-        new = self.streams.stack(
-            lambda _, g: (
-                torch.rand(
-                    (c.groups, 1 if c.common_shocks else c.replicates),
-                    generator=g,
-                    device=self.device,
-                )
-                < c.restart
-            )
-        )
-        state = map_state(
-            lambda old, x: torch.where(new.reshape(*new.shape, *[1] * (x.dim() - 3)), x, old),
-            state,
-            fresh,
-        )
-        if c.jitter > 0:
-            state = self.streams.stack(
-                lambda run, g: self.economy.perturb(map_state(lambda x: x[run], state), g, c.jitter)
-            )
-        return state
-
-    # ------------------------------------------------------------------ 2. collect
     def _draw_noise(self) -> dict[str, Tensor]:
         c = self.config
         noise = {}
@@ -331,96 +104,6 @@ class PPO(Agent):
     def _normal(self, shape):
         return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
 
-    def _play(self, state, offsets, look_only=False):
-        """Everybody moves, stage by stage: the mean action plus an offset, before squashing.
-
-        Returns the pooled features that each role saw and the actions, by role. With `look_only`
-        the last stage's roles look and do not act.
-        """
-        seen, actions = {}, {}
-        stages = self.economy.stages
-        for stage in stages:
-            observations = self.economy.observe(state, actions)
-            for name in stage:
-                seen[name] = pooled_features(observations[name])
-                if look_only and stage is stages[-1]:
-                    continue
-                raw = self.learners[name].actor(self._standardise(name, seen[name]))
-                if name in offsets:
-                    raw = raw + offsets[name]
-                actions[name] = self.economy.roles[name].to_physical(raw)
-        return seen, actions
-
-    def _standardise(self, name, x):
-        mean, scale = self._standard[name]
-        if x.dim() < mean.dim():
-            mean, scale = mean.squeeze(1), scale.squeeze(1)
-        return (x - mean) * scale
-
-    @torch.no_grad()
-    def _collect(self, state) -> Rollout:
-        c = self.config
-        shocks = self.streams.stack(
-            lambda _, g: self.economy.draw(
-                (c.horizon, c.groups, 1 if c.common_shocks else c.replicates), g
-            )
-        )
-        noise = self._draw_noise()
-        states, seen, rewards = [], [], []
-        for t in range(c.horizon):
-            offsets = {name: self.noise * e[:, t] for name, e in noise.items()}
-            features, actions = self._play(state, offsets)
-            step = self.economy.step(state, actions, map_state(lambda x: x[:, t], shocks))  # noqa: B023
-            states.append(state)
-            seen.append(features)
-            rewards.append(step.rewards)
-            state = step.state
-        seen.append(self._play(state, {}, look_only=True)[0])
-        self._carried.state = state
-        return self._package(states, shocks, seen, noise, rewards)
-
-    def _package(self, states, shocks, seen, noise, rewards) -> Rollout:
-        observations, stacked_rewards = {}, {}
-        for name, learner in self.learners.items():
-            features = torch.stack([s[name] for s in seen], 1)
-            observations[name] = self._standardise(name, features)
-            stacked_rewards[name] = torch.stack([r[name] for r in rewards])
-            learner.scale.update(features)
-            learner.reward_scale.update(stacked_rewards[name].movedim(0, -1).unsqueeze(-1))
-        stacked_states = map_state(lambda *x: torch.stack(x, 1), *states)
-        return Rollout(stacked_states, shocks, observations, noise, stacked_rewards)
-
-    # ------------------------------------------------------------------ 3. critic
-    def _values(self, name, observations) -> Tensor:
-        """Values (runs, T, groups, replicates, agents), in units of utility."""
-        learner = self.learners[name]
-        centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1, 1)
-        level = centre / (1 - self.economy.discount)
-        return level + self._value_scale[name] * learner.critic(observations).squeeze(-1)
-
-    def _fit_critic(self, rollout):
-        c = self.config
-        with torch.no_grad():
-            targets = {
-                name: lambda_returns(
-                    rewards,
-                    self._values(name, rollout.observations[name]).movedim(1, 0),
-                    self.economy.discount,
-                    c.lam,
-                ).movedim(0, 1)
-                for name, rewards in rollout.rewards.items()
-            }
-        for _ in range(c.critic_epochs):
-            loss = 0.0
-            for name, target in targets.items():
-                values = self._values(name, rollout.observations[name][:, :-1])
-                error = (values - target) / self._value_scale[name]
-                if c.difference_critic:
-                    error = demean(error, dim=3)
-                loss = loss + _sum_of_run_means(error.square())
-            _descend(self.critic_optimizer, loss)
-
-    # ------------------------------------------------------------------ 4. policy
     @torch.no_grad()
     def _advantages(self, name, rollout) -> Tensor:
         """Advantages (runs, T, groups, replicates, agents), in units of the noise."""
@@ -453,26 +136,5 @@ class PPO(Agent):
                 moved = e + (old[name] - new) / sd
                 ratio = ((e.square() - moved.square()) / 2).sum(-1).exp()
                 surrogate = clipped_surrogate(ratio, advantages[name], c.clip)
-                loss = loss - _sum_of_run_means(surrogate)
-            _descend(self.policy_optimizer, loss)
-
-    @torch.no_grad()
-    def _average_weights(self):
-        # Until the policy has begun to move there is nothing to average.
-        weight = 1 - self.config.average if self.iteration >= 2 * self.config.warm_up else 1.0
-        for learner in self.learners.values():
-            for mean, now in zip(
-                learner.average.parameters(), learner.actor.parameters(), strict=True
-            ):
-                mean.lerp_(now, weight)
-
-
-def _sum_of_run_means(x: Tensor) -> Tensor:
-    """Mean over everything but the runs, summed over runs: gradients stay apart."""
-    return x.flatten(1).mean(1).sum()
-
-
-def _descend(optimizer, loss):
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+                loss = loss - sum_of_run_means(surrogate)
+            descend(self.policy_optimizer, loss)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .ppo import PPO, ActorCriticConfig, _descend, _sum_of_run_means
+from .actor_critic import ActorCritic, ActorCriticConfig, descend, geometric, sum_of_run_means
 
 
 @dataclass(frozen=True)
 class ProbingConfig(ActorCriticConfig):
-    """Settings of :class:`Probing`, beside those of
-    :class:`~lectures_lib.agents.ppo.ActorCriticConfig`."""
+    """Settings of :class:`Probing`, beside those of :class:`ActorCriticConfig`."""
 
     steps: int = 7_400_000
     """Environment steps per run that `learn` takes by default, probes counted."""
@@ -32,12 +31,18 @@ class ProbingConfig(ActorCriticConfig):
     """Size of the probe before squashing, at the start and at the end; it falls geometrically."""
 
 
-class Probing(PPO):
+class Probing(ActorCritic):
     """Policy improvement by antithetic probes from visited states.
 
-    Collecting and the critic are PPO's (see :class:`~lectures_lib.agents.ppo.PPO` for the
-    parameters); paths have no noise, and the policy takes one step per iteration along
-    the probes' finite differences.
+    Restarts, paths and critic are PPO's; paths have no noise, and the policy takes one step per
+    iteration along the probes' finite differences.
+
+    Parameters
+    ----------
+    economy : Economy
+    seed, seeds, device
+        As for every :class:`Agent`.
+    config : ProbingConfig, optional
     """
 
     config_class = ProbingConfig
@@ -47,8 +52,10 @@ class Probing(PPO):
         """Environment steps per iteration and run, both probes of every role counted."""
         return super().steps_per_iteration * (1 + 2 * len(self.economy.roles))
 
-    def _draw_noise(self):
-        return {}
+    @property
+    def noise(self) -> float:
+        """Size of the probe now, before squashing."""
+        return geometric(self.config.noise, self.progress)
 
     def _improve(self, rollout):
         sd = self.noise
@@ -64,8 +71,8 @@ class Probing(PPO):
                     gain = gain.mean(-1, keepdim=True)
                 slope = gain.unsqueeze(-1) * probe / (2 * sd)
             mean = self.learners[name].actor(observations)
-            loss = loss - _sum_of_run_means((slope * mean).sum(-1))
-        _descend(self.policy_optimizer, loss)
+            loss = loss - sum_of_run_means((slope * mean).sum(-1))
+        descend(self.policy_optimizer, loss)
 
     def _signs(self, shape):
         shape = (self.config.horizon, *shape[1:])
