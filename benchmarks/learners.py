@@ -1,4 +1,7 @@
-"""Every learner of the comparison behind one function: train for so many seconds."""
+"""Every learner of the comparison behind one function: train for so many seconds.
+
+Seconds are those of one processor core, which other work on the machine does not shorten.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ LEARNERS = {
 
 
 def learn_for(name: str, economy, seed: int, seconds: float, setting: dict):
-    """Train a learner for about `seconds` of wall-clock time on one thread.
+    """Train a learner for about `seconds` of processor time on one thread.
 
     Returns
     -------
@@ -39,21 +42,22 @@ def learn_for(name: str, economy, seed: int, seconds: float, setting: dict):
     if learner.agent is None:
         from rivals import train
 
-        started = time.perf_counter()
+        started = time.process_time()
         policy, steps = train(name.removeprefix("SB3 "), economy, seed, seconds, _nest(setting))
-        return policy, steps, time.perf_counter() - started
+        return policy, steps, time.process_time() - started
     config = learner.config(**setting)
     # Our schedules follow steps, so a short trial run tells how many fit into the time. Its first
     # iterations only warm the critic up and are left out.
     trial = learner.agent(economy, seed=seed, device="cpu", config=config)
     warm = trial.steps_per_iteration * (config.warm_up + 5)
     trial.learn(warm)
-    before = trial.seconds
+    started = time.process_time()
     trial.learn(warm + 30 * trial.steps_per_iteration)
-    iterations = int(seconds / ((trial.seconds - before) / 30))
+    iterations = int(seconds / ((time.process_time() - started) / 30))
     agent = learner.agent(economy, seed=seed, device="cpu", config=config)
+    started = time.process_time()
     agent.learn(iterations * agent.steps_per_iteration)
-    return agent.policy, agent.steps, agent.seconds
+    return agent.policy, agent.steps, time.process_time() - started
 
 
 def _nest(setting):

@@ -8,7 +8,8 @@ or 60 seconds a run), `rivals` (120 seconds a run, with settings before and afte
 `tune.py`), `calibration` (the same settings in another economy), `runs` (five runs at once against
 one) and `steps` (throughput of the economy). A part named by `--only` replaces the stored one.
 
-Each run has one thread, and two runs share the two cores, except for the parts `runs` and `steps`.
+Each run has one thread; its seconds are those of the core that it used, so that other work
+on the machine does not shorten them. The parts `runs` and `steps` are timed by the wall clock.
 """
 
 from __future__ import annotations

@@ -86,11 +86,11 @@ class _Clock(BaseCallback):
         self.seconds = seconds
 
     def _on_training_start(self):
-        self.started = time.perf_counter()
+        self.started = time.process_time()
 
     @property
     def elapsed(self):
-        return time.perf_counter() - self.started
+        return time.process_time() - self.started
 
     def _on_step(self):
         return self.elapsed < self.seconds
@@ -105,6 +105,7 @@ def train(kind: str, economy, seed: int, seconds: float, settings: dict):
     economy : Economy
     seed : int
     seconds : float
+        Processor time, which a busy machine does not shorten.
     settings : dict
         Keyword arguments of the algorithm, and `n_envs` (1 by default), `normalise` (whether
         observations and rewards pass through VecNormalize), `decay` (whether the learning rate

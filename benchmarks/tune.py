@@ -2,10 +2,10 @@
 
     python benchmarks/tune.py [--trials 12]
 
-Each learner gets the same number of settings drawn at random from the space written below, each
-tried for its `seconds` on one seed (100) that the comparison does not use. The setting with the
-smallest consumption-equivalent loss is its best. Results are stored in
-`benchmarks/results/tune.json`; a learner already there is not tuned again.
+Each learner gets the same number of settings drawn at random from the space written below. Each is
+tried for the learner's seconds of processor time on one seed (100) that the comparison does not
+use, and the setting with the smallest consumption-equivalent loss is its best. Results are stored
+in `benchmarks/results/tune.json`; a learner already there is not tuned again.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@ in print. Alt text stands beside the cell that calls these functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +47,36 @@ def use_style() -> None:
             "legend.frameon": False,
         }
     )
+
+
+class Table:
+    """A table made by code: HTML on a page, aligned text in a terminal.
+
+    Parameters
+    ----------
+    head : sequence of str
+    rows : sequence of sequences
+        Entries are shown as `str` writes them, so numbers come rounded.
+    """
+
+    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[object]]):
+        self.head = [str(x) for x in head]
+        self.rows = [[str(x) for x in row] for row in rows]
+
+    def _repr_html_(self) -> str:
+        def line(cells, tag):
+            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+        body = "".join(line(row, "td") for row in self.rows)
+        return f"<table><thead>{line(self.head, 'th')}</thead><tbody>{body}</tbody></table>"
+
+    def __repr__(self) -> str:
+        lines = [self.head, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in lines
+        )
 
 
 def decision_rules(
@@ -119,7 +150,7 @@ def learning_curves(
     references: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """What was recorded while learning, on logarithmic axes: medians over runs, bands of extremes.
+    """What was recorded while learning, on a logarithmic axis: medians and extremes over runs.
 
     Parameters
     ----------
@@ -137,19 +168,24 @@ def learning_curves(
     ax = ax or plt.subplots()[1]
     for i, (label, history) in enumerate(histories.items()):
         values = history[record]
-        x = history.seconds if against == "seconds" else history.steps
+        x = history.seconds if against == "seconds" else np.array(history.steps) / 1e6
         colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
         ax.plot(x, np.median(values, 1), color=colour, linestyle=dashes, label=label)
         ax.fill_between(x, values.min(1), values.max(1), color=colour, alpha=0.25, linewidth=0)
     for label, level in (references or {}).items():
         ax.axhline(level, color=EXACT, linewidth=1, linestyle=":")
         ax.annotate(
-            label, (0.01, level), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
+            label,
+            (1, level),
+            xycoords=("axes fraction", "data"),
+            fontsize=8,
+            va="bottom",
+            ha="right",
         )
-    unit = (
-        "training time, all runs (seconds)" if against == "seconds" else "environment steps per run"
-    )
-    ax.set(xscale="log", yscale="log", xlabel=unit, ylabel=ylabel)
+    xlabel = "training time, all runs together (seconds)"
+    if against == "steps":
+        xlabel = "environment steps per run (millions)"
+    ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax.figure
 
@@ -187,7 +223,8 @@ def ergodic_distributions(
     for i, (label, sample) in enumerate(zip(policies, samples, strict=True)):
         colour, dashes = _look(i)
         for run in sample:
-            density = np.histogram(run, edges, density=True)[0]
+            # What lies outside the figure counts, so that densities can be compared.
+            density = np.histogram(run, edges)[0] / (run.size * (edges[1] - edges[0]))
             ax.plot(
                 (edges[1:] + edges[:-1]) / 2,
                 density,
@@ -208,6 +245,7 @@ def impulse_responses(
     shock: str = "aggregate",
     quantities: tuple[str, ...] = ("capital", "consumption", "saving_share"),
     periods: int = 60,
+    paths: int = 4096,
 ) -> Figure:
     """Generalised impulse responses in per cent, one panel for each quantity.
 
@@ -219,12 +257,12 @@ def impulse_responses(
     shock : str
         The chain that jumps to its highest value in period 0.
     quantities : tuple of str
-    periods : int
+    periods, paths : int
     """
     figure, axes = plt.subplots(1, len(quantities), figsize=(8.2, 3.0), squeeze=False)
     for i, (label, policy) in enumerate(policies.items()):
         colour, dashes = _look(i)
-        responses = impulse_response(policy, economy, shock, periods)
+        responses = impulse_response(policy, economy, shock, periods, paths)
         for ax, name in zip(axes[0], quantities, strict=True):
             response = 100 * np.atleast_2d(responses[name].numpy())
             ax.plot(np.median(response, 0), color=colour, linestyle=dashes, label=label)

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 
 def progress_bar(total: int, description: str, show: bool | None = None):
-    """A `tqdm` bar that leaves no trace in stored notebook outputs.
+    """A `tqdm` bar, to be used as a context manager.
 
     Parameters
     ----------
@@ -16,18 +16,11 @@ def progress_bar(total: int, description: str, show: bool | None = None):
         Units of work.
     description : str
     show : bool, optional
-        By default the bar shows in a terminal and in a live notebook, and stays away where the
-        error stream is neither (tests, logs, `make execute`).
+        By default the bar shows in a terminal and in a notebook, and stays away where the error
+        stream is neither (tests, logs, scripts in the background).
     """
     if show is None:
-        show = sys.stderr.isatty() or _in_live_notebook()
+        show = sys.stderr.isatty() or "ipykernel" in sys.modules
     return tqdm(
         total=total, desc=description, disable=not show, leave=False, unit_scale=True, unit="step"
     )
-
-
-def _in_live_notebook() -> bool:
-    # nbconvert and nbval run kernels too, but with LECTURES_QUIET set by the Makefile.
-    import os
-
-    return "ipykernel" in sys.modules and not os.environ.get("LECTURES_QUIET")

@@ -1,4 +1,4 @@
-"""Write copies of the notebooks that install the package first, for readers on Colab.
+"""Write copies of the notebooks that fetch and install the repository first, for Colab.
 
     python book/_ext/reader_notebooks.py folder
 """
@@ -11,9 +11,15 @@ from execute import BOOK, find_notebooks
 from repository import find_address
 
 
-def write_copy(path: Path, copy: Path, address: str) -> None:
+def write_copy(path: Path, copy: Path, address: str, folder: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    install = nbformat.v4.new_code_cell(f"%pip install -q git+{address}", id="install")
+    # Chapters read stored results from the repository, so the package alone would not do.
+    install = nbformat.v4.new_code_cell(
+        f"!git clone -q --depth 1 {address} /content/lectures\n"
+        "%pip install -q -e /content/lectures\n"
+        f"%cd -q /content/lectures/{folder}",
+        id="install",
+    )
     notebook.cells.insert(0, install)
     copy.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, copy)
@@ -25,7 +31,8 @@ def main() -> None:
     if address is None:
         sys.exit("No address to install from: set GITHUB_REPOSITORY=owner/name or add a remote.")
     for path in find_notebooks():
-        write_copy(path, Path(sys.argv[1]) / path.relative_to(root), address)
+        relative = path.relative_to(root)
+        write_copy(path, Path(sys.argv[1]) / relative, address, relative.parent)
 
 
 if __name__ == "__main__":

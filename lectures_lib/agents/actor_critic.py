@@ -69,12 +69,29 @@ class ActorCriticConfig:
             if isinstance(value, list):
                 object.__setattr__(self, f.name, tuple(value))
             elif f.type in ("int", "float"):
+                kinds, words = ((int, float), "a") if f.type == "float" else (int, "a whole")
                 require(
-                    not isinstance(value, bool) and math.isfinite(value) and value >= 0,
+                    isinstance(value, kinds)
+                    and not isinstance(value, bool)
+                    and math.isfinite(value)
+                    and value >= 0,
                     f.name,
                     value,
-                    "a number that is not negative",
+                    f"{words} number that is not negative",
                 )
+        require(
+            all(isinstance(n, int) and n >= 1 for n in self.hidden),
+            "hidden",
+            self.hidden,
+            "whole numbers of at least 1",
+        )
+        noise = getattr(self, "noise", (1.0, 1.0))
+        require(
+            len(noise) == 2 and all(0 < sd < math.inf for sd in noise),
+            "noise",
+            noise,
+            "two positive numbers",
+        )
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
         for name in ("groups", "replicates", "horizon"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")

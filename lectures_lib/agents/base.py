@@ -122,7 +122,7 @@ class NetworkPolicy:
 
     def _raw(self, name, observation):
         x = pooled_features(observation)
-        dtype = next(self._actors[name].parameters()).dtype
+        weight = next(self._actors[name].parameters())
         if self.runs is None:
             x = x.unsqueeze(0)
         elif x.shape[0] != self.runs:
@@ -130,7 +130,8 @@ class NetworkPolicy:
                 f"this policy has {self.runs} runs, so states need a first dimension of "
                 f"{self.runs}; got {tuple(x.shape[:-2])}. Take policy[i] for a single run."
             )
-        raw = self._actors[name](self._scales[name](x).to(dtype)).to(observation.dtype)
+        # States may live elsewhere than the networks: a GPU's policy is judged on the CPU.
+        raw = self._actors[name](self._scales[name](x.to(weight.device)).to(weight)).to(observation)
         return raw.squeeze(0) if self.runs is None else raw
 
 
@@ -268,14 +269,15 @@ class Agent(ABC):
         bar = progress_bar(total, type(self).__name__, show_progress)
         bar.update(self.steps)
         with bar, _deferred_interrupt() as interrupted:
-            while self.steps < total and not interrupted.is_set():
+            while self.steps < total:
                 started = time.perf_counter()
                 self.progress = self.steps / total
                 metrics = self._iterate()
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
                 last = self.steps >= total or interrupted.is_set()
-                if self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or last:
+                store = checkpoint is not None and (self.iteration % checkpoint_every == 0 or last)
+                if self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last:
                     self._require_finite(good)
                     good = copy.deepcopy(self._state())
                 self.seconds += time.perf_counter() - started
@@ -285,8 +287,10 @@ class Agent(ABC):
                     if callback is not None:
                         values |= callback(self)
                     self.history.append(self.steps, self.seconds, values)
-                if checkpoint is not None and (self.iteration % checkpoint_every == 0 or last):
+                if store:
                     self.save(checkpoint)
+                if last:
+                    break
         return self.history
 
     def _require_finite(self, good):
@@ -370,8 +374,9 @@ class Agent(ABC):
         ValueError
             If the file is no saved agent, is one of another class, or belongs to another economy.
         """
+        device = resolve_device(device)
         try:
-            content = torch.load(path, map_location=resolve_device(device), weights_only=True)
+            content = torch.load(path, map_location=device, weights_only=True)
             kind = content["agent"]
         except FileNotFoundError:
             raise

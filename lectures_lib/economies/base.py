@@ -202,8 +202,9 @@ class Economy(ABC):
             return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
 
         batch = x.shape[: x.dim() - len(trailing)]
+        n = batch[-1] if batch else 1
         # Draw number i of n lies in the i-th of n equal strata of [0, 1].
-        strata = (torch.arange(batch[-1], device=x.device) + draw(batch)) / batch[-1]
+        strata = (torch.arange(n, device=x.device) + draw(batch)) / n
         shift = (2 * strata - 1).reshape(batch + (1,) * len(trailing))
         if math.prod(trailing) > 1:
             shift = shift + 2 * draw(x.shape) - 1

@@ -76,6 +76,9 @@ def simulate(
             states.append(state)
             infos.append(step.info)
         state = step.state
+    for name, total in value.items():
+        if not torch.isfinite(total).all():
+            raise ValueError(f"the policy leads to rewards for {name!r} that are not all finite.")
     info = {name: torch.stack([i[name] for i in infos]) for name in (infos[0] if infos else {})}
     return Paths(states, value, info)
 

@@ -49,7 +49,7 @@ def marginal_values(economy: Economy, policy, state) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"{a.shape[-1]} actions cannot be matched with {k.shape[-1]} capital stocks."
         )
-    no_luck = economy.Shocks(*(k.new_zeros(*batch, *s) for s in economy.shock_shapes.values()))
+    no_luck = economy.Shocks(*(k.new_zeros((*batch, *s)) for s in economy.shock_shapes.values()))
     with torch.enable_grad():
         step = economy.step(
             state._replace(**{field: k.reshape(capital.shape)}),

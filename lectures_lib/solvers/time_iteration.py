@@ -40,9 +40,11 @@ class ChebyshevPolicy:
         coefficients = self.coefficients.to(x.device)
         joint = state.aggregate.unsqueeze(-1) * len(self.economy.idiosyncratic)
         joint = joint + state.idiosyncratic
-        k = torch.arange(coefficients.shape[1], dtype=x.dtype, device=x.device)
-        basis = (k * x.arccos().unsqueeze(-1)).cos()
-        share = (coefficients[joint] * basis).sum(-1).exp()
+        # Clenshaw's recursion: small arrays are far quicker than one with a basis for every state.
+        one = two = torch.zeros_like(x)
+        for column in coefficients[:, 1:].flip(-1).unbind(-1):
+            one, two = column[joint] + 2 * x * one - two, one
+        share = (coefficients[:, 0][joint] + x * one - two).exp()
         return {"planner": share.unsqueeze(-1).to(state.capital.dtype)}
 
 
@@ -140,7 +142,7 @@ class _Nodes:
         mean = economy.idiosyncratic.mean * economy.aggregate.mean
         # Where productivity stays at an extreme for ever, capital comes to rest here.
         rest = centre * (productivity / mean) ** (1 / (2 - economy.alpha))
-        low, high = 0.8 * min(0.5 * centre, rest.min()), 1.2 * max(1.25 * centre, rest.max())
+        low, high = 0.8 * min(0.5 * centre, rest.min()), 1.5 * max(1.25 * centre, rest.max())
         return cls((np.log(low), np.log(high)), degree)
 
     @cached_property

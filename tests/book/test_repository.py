@@ -1,6 +1,7 @@
 """The repository's address, and what is absent without one."""
 
 import subprocess
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -59,7 +60,10 @@ def test_buttons_need_an_address(address, monkeypatch):
 
 
 def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
-    colab = {"text": "Colab", "url": f"https://colab/github/owner/some.name/blob/{repository.BRANCH}/x"}
+    colab = {
+        "text": "Colab",
+        "url": f"https://colab/github/owner/some.name/blob/{repository.BRANCH}/x",
+    }
     context = {"header_buttons": [{"type": "link"}, {"buttons": [colab]}]}
     repository.open_colab_with_the_package(None, None, None, context, None)
     assert colab["url"].endswith(f"/blob/{repository.COLAB_BRANCH}/x")
@@ -67,7 +71,9 @@ def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
     cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1 + 1")]
     path = tmp_path / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    reader_notebooks.write_copy(path, tmp_path / "out" / "chapter.ipynb", ADDRESS)
+    out, folder = tmp_path / "out" / "chapter.ipynb", Path("book/section")
+    reader_notebooks.write_copy(path, out, ADDRESS, folder)
     copy = nbformat.read(tmp_path / "out" / "chapter.ipynb", as_version=4)
-    assert copy.cells[0].source == f"%pip install -q git+{ADDRESS}"
+    assert f"git clone -q --depth 1 {ADDRESS} " in copy.cells[0].source
+    assert copy.cells[0].source.endswith("/book/section")
     assert [cell.source for cell in copy.cells[1:]] == ["# Title", "1 + 1"]

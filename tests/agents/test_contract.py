@@ -1,0 +1,213 @@
+"""What every agent keeps while it learns: one set of tests over all of them (conftest.py)."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+import lectures_lib.agents as agents
+from lectures_lib.agents import Agent
+from lectures_lib.economies import Planner, map_state
+
+
+def states(economy, batch=(16,), dtype=torch.float32):
+    return economy.reset(batch, torch.Generator().manual_seed(9), dtype)
+
+
+def act(policy, economy, batch=(16,)):
+    return policy(states(economy, batch))["planner"]
+
+
+def iterations(agent, n):
+    return n * agent.steps_per_iteration
+
+
+def test_every_public_agent_is_registered(agent_kinds):
+    public = [getattr(agents, name) for name in agents.__all__]
+    concrete = {
+        x
+        for x in public
+        if inspect.isclass(x) and issubclass(x, Agent) and not inspect.isabstract(x)
+    }
+    assert concrete == agent_kinds
+
+
+def test_learning_changes_the_policy_and_is_recorded(make, economy, device):
+    agent = make(economy, device=device, seeds=[1, 2])
+    before = act(agent.policy, economy, (2, 16))
+    history = agent.learn(iterations(agent, 4), callback_every=2)
+    after = act(agent.policy, economy, (2, 16))
+    assert torch.isfinite(after).all()
+    assert (after != before).flatten(1).any(1).all(), "each run has moved"
+    assert not torch.equal(after[0], after[1]), "seeds differ"
+    one = agent.steps_per_iteration
+    assert history is agent.history and history.steps == [2 * one, 4 * one]
+    assert history["planner reward"].shape == (2, 2)
+    assert np.isfinite(history["planner reward"]).all()
+    assert agent.steps == 4 * one and agent.iteration == 4
+    assert 0 < history.seconds[0] < history.seconds[1]
+    with pytest.raises(KeyError, match="'loss' was not recorded"):
+        history["loss"]
+
+
+def test_the_first_policy_is_neutral(make, economy):
+    actions = act(make(economy).policy, economy)
+    role = economy.roles["planner"]
+    middle = role.to_physical(torch.zeros(role.n_agents, role.n_actions))
+    if isinstance(economy, Planner):
+        torch.testing.assert_close(middle, torch.full_like(middle, 1 / (economy.n_goods + 1)))
+    # Weights of the last layer are a hundredth of the usual: raw outputs of a few hundredths.
+    torch.testing.assert_close(actions, middle.expand_as(actions), rtol=0, atol=0.02)
+
+
+def test_a_seed_reproduces_bit_for_bit(make, economy, device, identical):
+    a, b, other = (make(economy, device=device, seed=s) for s in (3, 3, 4))
+    for agent in (a, b, other):
+        agent.learn(iterations(agent, 3))
+    identical(a, b)
+    assert a.history.records == b.history.records
+    assert not torch.equal(act(a.policy, economy), act(other.policy, economy))
+
+
+def test_a_runs_result_does_not_depend_on_its_neighbours(make, economy):
+    alone, beside = make(economy, seeds=[3]), make(economy, seeds=[1, 3])
+    for agent in (alone, beside):
+        agent.learn(iterations(agent, 4))
+    one, other = act(alone.policy[0], economy), act(beside.policy[1], economy)
+    # Sums in batched products are taken in another order: float32 rounding, some iterations on.
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(one, act(beside.policy[0], economy), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        alone.history["planner reward"][:, 0],
+        beside.history["planner reward"][:, 1],
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_one_seed_is_the_same_as_a_list_of_one(make):
+    economy = Planner(2, 2)
+    single, listed = make(economy, seed=3), make(economy, seeds=[3])
+    for agent in (single, listed):
+        agent.learn(iterations(agent, 4))
+    assert single.policy.runs is None and listed.policy.runs == 1
+    assert torch.equal(act(single.policy, economy), act(listed.policy, economy, (1, 16))[0])
+
+
+# ---------------------------------------------------------------------- policies
+def test_a_policy_is_a_copy_that_further_learning_leaves_alone(make):
+    economy = Planner(2, 2)
+    agent = make(economy)
+    policy = agent.policy
+    before = act(policy, economy)
+    agent.learn(iterations(agent, 3))
+    assert torch.equal(act(policy, economy), before)
+    assert not torch.equal(act(agent.policy, economy), before)
+    assert not act(agent.policy, economy).requires_grad
+
+
+def test_one_run_of_a_policy_is_its_row_of_the_whole(make):
+    economy = Planner(2, 2)
+    agent = make(economy, seeds=range(3))
+    agent.learn(iterations(agent, 4))
+    state = states(economy)
+    together = agent.policy(map_state(lambda x: x.expand(3, *x.shape), state))["planner"]
+    for run in (0, 2, -1, -3):
+        torch.testing.assert_close(agent.policy[run](state)["planner"], together[run])
+    assert not torch.allclose(together[0], together[1])
+
+
+def test_policies_take_any_batch_and_keep_its_type(make, economy, device):
+    policy = make(economy, device=device).policy
+    role = economy.roles["planner"]
+    for batch in [(), (5,), (2, 3, 4)]:
+        for dtype in (torch.float32, torch.float64):
+            action = policy(states(economy, batch, dtype))["planner"]
+            assert action.shape == (*batch, role.n_agents, role.n_actions)
+            assert action.dtype == dtype and action.device.type == "cpu"
+
+
+def test_actions_that_have_been_taken_are_left_alone(make, economy):
+    policy = make(economy).policy
+    state = states(economy)
+    taken = policy(state)["planner"] * 0.5
+    assert policy(state, {"planner": taken})["planner"] is taken
+
+
+def test_a_wrong_runs_dimension_is_refused(make):
+    policy = make(seeds=range(3)).policy
+    with pytest.raises(ValueError, match=r"3 runs.*got \(16, 1\)|3 runs.*got \(16,\)"):
+        policy(states(Planner()))
+    for run in (3, -4):
+        with pytest.raises(IndexError, match=rf"no run {run}: this policy has 3"):
+            policy[run]
+    with pytest.raises(IndexError, match="only one"):
+        make().policy[0]
+
+
+# ---------------------------------------------------------------------- what is refused
+def test_bad_arguments_are_refused(make):
+    with pytest.raises(ValueError, match=r"either seed .* or seeds .* not both"):
+        make(seed=1, seeds=[1, 2])
+    with pytest.raises(ValueError, match="seeds is empty"):
+        make(seeds=[])
+    with pytest.raises(TypeError, match="expected an Economy"):
+        make.kind("Planner")
+    with pytest.raises(TypeError, match=rf"config is a dict; {make.kind.__name__} needs a"):
+        make(config={})
+
+
+def test_another_agents_config_is_refused(make):
+    other = agents.ProbingConfig if make.kind is not agents.Probing else agents.PPOConfig
+    with pytest.raises(TypeError, match=f"config is a {other.__name__}.*Config"):
+        make(config=other())
+
+
+def test_less_than_one_iteration_is_refused(make):
+    agent = make()
+    n = agent.steps_per_iteration
+    with pytest.raises(ValueError, match=f"steps={n - 1}: one iteration .* takes {n:,} steps"):
+        agent.learn(n - 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(make, tmp_path):
+    with pytest.raises(ValueError, match="needs a CUDA GPU"):
+        make(device="cuda")
+    make().save(tmp_path / "agent.pt")
+    with pytest.raises(ValueError, match="needs a CUDA GPU"):
+        make.load(tmp_path / "agent.pt", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("replicates", 3),
+        ("replicates", 0),
+        ("groups", 0),
+        ("groups", 2.5),
+        ("horizon", 0),
+        ("horizon", True),
+        ("critic_epochs", -1),
+        ("steps", -5),
+        ("lam", 1.5),
+        ("average", 2.0),
+        ("restart", -0.1),
+        ("final_rate", 1.1),
+        ("policy_rate", float("nan")),
+        ("critic_rate", float("inf")),
+        ("critic_rate", "fast"),
+        ("hidden", (8, 0)),
+    ],
+)
+def test_a_bad_setting_is_named(make, name, value):
+    with pytest.raises(ValueError, match=f"^{name}=.*expected"):
+        make.kind.config_class(**{name: value})
+
+
+@pytest.mark.parametrize("config_class", [agents.PPOConfig, agents.ProbingConfig])
+@pytest.mark.parametrize("noise", [(0.0, 0.1), (0.1,), (0.1, -0.1), (0.1, float("nan"))])
+def test_exploration_must_be_two_positive_numbers(config_class, noise):
+    with pytest.raises(ValueError, match=r"^noise=.*two positive numbers"):
+        config_class(noise=noise)

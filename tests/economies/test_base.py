@@ -1,0 +1,36 @@
+"""Small pieces that every economy uses."""
+
+import pytest
+import torch
+
+from lectures_lib.economies import BrockMirman, FixedAction, Planner, map_state
+from lectures_lib.economies.base import require
+
+
+def test_map_state_keeps_the_type_and_goes_field_by_field():
+    economy = Planner(2)
+    a = economy.reset((3,), torch.Generator().manual_seed(0))
+    b = economy.reset((3,), torch.Generator().manual_seed(1))
+    total = map_state(torch.add, a, b)
+    assert type(total) is type(a)
+    for x, y, z in zip(a, b, total, strict=True):
+        assert torch.equal(x + y, z)
+
+
+@pytest.mark.parametrize("economy", [Planner(2, 3), BrockMirman()], ids=["planner", "growth"])
+def test_a_fixed_action_is_the_same_for_everybody_everywhere(economy):
+    state = economy.reset((4, 5), torch.Generator(), torch.float64)
+    action = FixedAction(economy, 0.2)(state)["planner"]
+    role = economy.roles["planner"]
+    expected = torch.full((4, 5, role.n_agents, role.n_actions), 0.2, dtype=torch.float64)
+    assert torch.equal(action, expected) and action.dtype == torch.float64
+
+
+def test_everybody_moves_at_once_unless_an_economy_says_otherwise():
+    assert Planner().stages == (("planner",),)
+
+
+def test_require_names_the_value_and_what_was_expected():
+    require(True, "alpha", 0.3, "anything")
+    with pytest.raises(ValueError, match=r"alpha=1\.5: expected a number below 1"):
+        require(False, "alpha", 1.5, "a number below 1")

@@ -1,0 +1,123 @@
+"""Parameters, technology and preferences that economies with capital share."""
+
+import math
+
+import pytest
+import torch
+
+from lectures_lib.economies import MarkovChain, Planner
+from lectures_lib.economies.capital import SMALLEST_SHARE, spending_shares
+
+
+@pytest.mark.parametrize("goods", [1, 2, 5])
+def test_zeros_give_every_use_of_output_the_same_share(goods):
+    shares = spending_shares(torch.zeros(3, goods, dtype=torch.float64))
+    torch.testing.assert_close(shares, torch.full_like(shares, 1 / (goods + 1)))
+
+
+@pytest.mark.parametrize("goods", [1, 2, 5])
+@pytest.mark.parametrize("raw", [-1e4, -30.0, 30.0, 1e4])
+def test_the_smallest_share_is_left_at_every_corner(goods, raw):
+    x = torch.zeros(goods, dtype=torch.float64)
+    x[0] = raw
+    shares = spending_shares(x)
+    rest = 1 - shares.sum()
+    assert min(shares.min(), rest) >= SMALLEST_SHARE * (1 - 1e-9)
+    if abs(raw) > 1e3:
+        squeezed = shares[0] if raw < 0 else rest
+        torch.testing.assert_close(squeezed.item(), SMALLEST_SHARE, rtol=1e-9, atol=0)
+
+
+def test_one_good_is_the_softmax_with_one_entry():
+    raw = torch.linspace(-8, 8, 33, dtype=torch.float64).unsqueeze(-1)
+    pair = torch.softmax(torch.cat([raw, torch.zeros_like(raw)], -1), -1)[:, :1]
+    expected = SMALLEST_SHARE + (1 - 2 * SMALLEST_SHARE) * pair
+    torch.testing.assert_close(spending_shares(raw), expected, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_households", 0),
+        ("n_households", 1.5),
+        ("n_goods", -1),
+        ("alpha", 1.0),
+        ("alpha", 0.0),
+        ("beta", 1.0),
+        ("beta", -0.1),
+        ("delta", 0.0),
+        ("delta", 1.1),
+        ("phi", 0.0),
+        ("phi", math.inf),
+        ("phi", math.nan),
+        ("alpha", math.nan),
+        ("risk_aversion", 0.0),
+        ("risk_aversion", 6.0),
+        ("idiosyncratic", 1.0),
+        ("aggregate", MarkovChain((-1.0, 1.0), ((0.5, 0.5), (0.5, 0.5)))),
+    ],
+)
+def test_a_bad_parameter_is_named(name, value):
+    with pytest.raises(ValueError, match=f"^{name}=.*expected"):
+        Planner(**{name: value})
+
+
+def test_defaults_are_the_papers_calibration():
+    economy = Planner()
+    assert (economy.alpha, economy.beta, economy.delta, economy.phi) == (0.3, 0.98, 0.04, 0.5)
+    assert (economy.n_households, economy.n_goods, economy.risk_aversion) == (1, 1, 1.0)
+    assert economy.idiosyncratic == MarkovChain.symmetric((0.9, 1.1), stay=0.9)
+    assert economy.aggregate == MarkovChain.symmetric((0.8, 1.2), stay=0.95)
+
+
+def test_economies_with_the_same_parameters_are_equal_and_stay_as_they_are():
+    assert Planner(2) == Planner(2) and hash(Planner(2)) == hash(Planner(2))
+    assert Planner(2) != Planner(3)
+    with pytest.raises(AttributeError):
+        Planner().alpha = 0.4
+
+
+def test_output_is_the_formula():
+    economy = Planner(2, 2)
+    state = economy.State(
+        torch.tensor([[4.0, 9.0], [1.0, 16.0]], dtype=torch.float64),
+        torch.tensor([0, 1]),
+        torch.tensor(1),
+    )
+    expected = [0.9 * 1.2 * 36.0**0.15, 1.1 * 1.2 * 16.0**0.15]
+    assert economy.output(state).tolist() == pytest.approx(expected, rel=1e-14)
+
+
+def test_initial_capital_is_uniform_and_productivity_stationary():
+    economy = Planner()
+    n = 20_000
+    state = economy.reset((n,), torch.Generator().manual_seed(0), torch.float64)
+    position = (state.capital / economy.efficient_capital).flatten()
+    assert 0.5 <= position.min() and position.max() <= 1.25
+    # Mean and variance of a uniform law, within 4.5 standard errors.
+    assert abs(position.mean() - 0.875) < 4.5 * 0.75 / math.sqrt(12 * n)
+    assert abs(position.var() - 0.75**2 / 12) < 4.5 * 0.75**2 / math.sqrt(180 * n)
+    for index in (state.idiosyncratic, state.aggregate):
+        assert abs(index.double().mean() - 0.5) < 4.5 * 0.5 / math.sqrt(n)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 5.0])
+def test_utility_has_the_stated_risk_aversion(sigma):
+    economy = Planner(risk_aversion=sigma)
+    c = torch.tensor([0.3, 1.0, 4.0], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(economy.utility(c).sum(), c)
+    torch.testing.assert_close(slope, c.detach() ** -sigma, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+def test_the_consumption_equivalent_of_constant_consumption_is_that_consumption(sigma):
+    economy = Planner(risk_aversion=sigma)
+    c = torch.tensor([0.3, 1.0, 4.0], dtype=torch.float64)
+    value = economy.utility(c) / (1 - economy.beta)
+    torch.testing.assert_close(economy.consumption_equivalent(value), c, rtol=1e-12, atol=0)
+
+
+def test_zero_consumption_by_hand_is_worse_than_any_squashed_action_and_finite():
+    for sigma in (0.5, 1.0, 5.0):
+        utility = Planner(risk_aversion=sigma).utility(torch.tensor([0.0, 1e-5]))
+        assert torch.isfinite(utility).all() and utility[0] < utility[1]

@@ -1,0 +1,377 @@
+"""What every economy keeps: one set of tests over all of them (architecture.md, "tests/").
+
+A new economy joins by being added to ECONOMIES.
+"""
+
+import inspect
+import math
+from functools import partial
+
+import pytest
+import torch
+
+import lectures_lib.economies as economies
+from lectures_lib.economies import BrockMirman, Economy, Planner, map_state
+
+ECONOMIES = {
+    "Planner()": Planner(),
+    "Planner(3, 2)": Planner(3, 2),
+    "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
+    "BrockMirman()": BrockMirman(),
+}
+BATCHES = [(), (5,), (2, 3, 4)]
+DTYPES = [torch.float32, torch.float64]
+
+
+def of(selected):
+    return pytest.mark.parametrize("economy", list(selected.values()), ids=list(selected))
+
+
+every_economy = of(ECONOMIES)
+several_agents = of(
+    {n: e for n, e in ECONOMIES.items() if any(r.n_agents > 1 for r in e.roles.values())}
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def raw_actions(economy, batch, dtype, g, scale=0.2, centre=-0.5):
+    return {
+        name: centre
+        + scale * torch.randn((*batch, role.n_agents, role.n_actions), generator=g, dtype=dtype)
+        for name, role in economy.roles.items()
+    }
+
+
+def physical(economy, raw):
+    return {name: economy.roles[name].to_physical(x) for name, x in raw.items()}
+
+
+def situation(economy, batch, dtype=torch.float64, seed=0):
+    """A state, feasible interior actions that differ everywhere, and shocks."""
+    g = generator(seed)
+    state = economy.reset(batch, g, dtype)
+    return (
+        state,
+        physical(economy, raw_actions(economy, batch, dtype, g)),
+        economy.draw(batch, g, dtype),
+    )
+
+
+def floats(step):
+    fields = [x for x in step.state if x.is_floating_point()]
+    return [*fields, *step.rewards.values(), *step.info.values()]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def exogenous(economy):
+    return [name for name in economy.state_shapes if name not in economy.endogenous]
+
+
+# ---------------------------------------------------------------------- the registry
+def test_every_public_economy_is_registered():
+    public = [getattr(economies, name) for name in economies.__all__]
+    concrete = {
+        x
+        for x in public
+        if inspect.isclass(x) and issubclass(x, Economy) and not inspect.isabstract(x)
+    }
+    assert concrete == {type(e) for e in ECONOMIES.values()}
+
+
+# ---------------------------------------------------------------------- shapes, types, randomness
+@pytest.mark.parametrize("batch", BATCHES, ids=str)
+@every_economy
+def test_leading_dimensions_are_free(economy, batch):
+    state, actions, shocks = situation(economy, batch)
+    assert state._fields == tuple(economy.state_shapes)
+    assert shocks._fields == tuple(economy.shock_shapes)
+    step = economy.step(state, actions, shocks)
+    for s in (state, step.state):
+        for name, trailing in economy.state_shapes.items():
+            assert getattr(s, name).shape == batch + trailing, name
+    for name, trailing in economy.shock_shapes.items():
+        assert getattr(shocks, name).shape == batch + trailing, name
+    seen = economy.observe(state)
+    assert set(seen) == set(step.rewards) == set(economy.roles)
+    for name, role in economy.roles.items():
+        assert seen[name].shape == (*batch, role.n_agents, role.n_features)
+        assert step.rewards[name].shape == (*batch, role.n_agents)
+    assert {x.shape[: len(batch)] for x in step.info.values()} == {batch}
+
+
+@every_economy
+def test_a_batch_is_many_economies_that_do_not_touch(economy):
+    state, actions, shocks = situation(economy, (2, 3))
+    together = economy.step(state, actions, shocks)
+    pick = lambda x: x[1, 2]  # noqa: E731
+    alone = economy.step(
+        map_state(pick, state), {n: a[1, 2] for n, a in actions.items()}, map_state(pick, shocks)
+    )
+    for a, b in zip(floats(together), floats(alone), strict=True):
+        torch.testing.assert_close(a[1, 2], b, rtol=1e-14, atol=0)
+
+
+@every_economy
+def test_shocks_broadcast_to_replicates_that_share_their_luck(economy):
+    start, _, shocks = situation(economy, (2, 3, 1))
+    _, actions, _ = situation(economy, (2, 3, 4), seed=1)
+    state = map_state(lambda x: x.expand(2, 3, 4, *x.shape[3:]), start)
+    step = economy.step(state, actions, shocks)
+    for name in exogenous(economy):
+        following = getattr(step.state, name)
+        assert torch.equal(following, following[:, :, :1].expand_as(following)), name
+    for name in economy.endogenous:
+        assert (getattr(step.state, name).diff(dim=2) != 0).all()
+    repeated = map_state(lambda x: x.expand(2, 3, 4, *x.shape[3:]), shocks)
+    assert same(floats(step), floats(economy.step(state, actions, repeated)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@every_economy
+def test_the_floating_type_is_kept(economy, dtype):
+    state, actions, shocks = situation(economy, (4,), dtype)
+    tensors = [*state, *shocks, *actions.values(), *economy.observe(state).values()]
+    tensors += floats(economy.step(state, actions, shocks))
+    tensors += [*economy.outcomes(state)[0], economy.outcomes(state)[1]]
+    tensors += economy.perturb(state, generator(), 0.1)
+    assert {x.dtype for x in tensors if x.is_floating_point()} == {dtype}
+
+
+@every_economy
+def test_shocks_and_generators_hold_all_the_randomness(economy):
+    before = torch.get_rng_state()
+    state, actions, shocks = situation(economy, (64,))
+    step = economy.step(state, actions, shocks)
+    assert same(state, situation(economy, (64,))[0])
+    assert not same(state, situation(economy, (64,), seed=1)[0])
+    assert same(floats(step), floats(economy.step(state, actions, shocks)))
+    assert same(step.state, economy.step(state, actions, shocks).state)
+    other = economy.step(state, actions, situation(economy, (64,), seed=1)[2])
+    assert not same(step.state, other.state)
+    assert torch.equal(before, torch.get_rng_state()), "torch's global generator was used"
+
+
+# ---------------------------------------------------------------------- actions
+@every_economy
+def test_no_action_leads_to_a_nan(economy):
+    g, dtype = generator(), torch.float32  # the type in which agents learn, and the narrower one
+    batch = (6, 8)
+    state = economy.reset(batch, g, dtype)
+    for _ in range(300):
+        raw = raw_actions(economy, batch, dtype, g, scale=10.0, centre=0.0)
+        for x in raw.values():
+            x[0], x[1], x[2], x[3] = 1e4, -1e4, 30.0, -30.0
+            extreme = torch.randint(3, x[4].shape, generator=g) - 1.0
+            x[4] = torch.where(extreme == 0, x[4], 1e4 * extreme)
+        step = economy.step(state, physical(economy, raw), economy.draw(batch, g, dtype))
+        state = step.state
+        everything = [*floats(step), *economy.observe(state).values()]
+        assert all(torch.isfinite(x).all() for x in everything)
+        assert (step.info["consumption"] >= 0).all()
+    economy.check_state(state)
+
+
+@every_economy
+def test_zero_is_an_interior_action(economy):
+    state, _, shocks = situation(economy, (200,))
+    zero = {n: torch.zeros_like(a) for n, a in situation(economy, (200,))[1].items()}
+    actions = {n: a.requires_grad_() for n, a in physical(economy, zero).items()}
+    step = economy.step(state, actions, shocks)
+    assert (step.info["consumption"] > 0).all() and (step.info["investment"] > 0).all()
+    # At a corner the action would have no effect on rewards or on capital.
+    rewards = sum(r.sum() for r in step.rewards.values())
+    following = sum(getattr(step.state, name).sum() for name in economy.endogenous)
+    for outcome in (rewards, following):
+        for slope in torch.autograd.grad(outcome, tuple(actions.values()), retain_graph=True):
+            assert (slope != 0).all()
+
+
+@every_economy
+def test_gradients_agree_with_finite_differences(economy):
+    state, actions, shocks = situation(economy, (2,))
+    names = tuple(actions)
+
+    def period(*inputs):
+        k, a = inputs[: len(economy.endogenous)], inputs[len(economy.endogenous) :]
+        moved = state._replace(**dict(zip(economy.endogenous, k, strict=True)))
+        step = economy.step(moved, dict(zip(names, a, strict=True)), shocks)
+        following = [getattr(step.state, name) for name in economy.endogenous]
+        return (*step.rewards.values(), *following)
+
+    inputs = [getattr(state, name) for name in economy.endogenous] + list(actions.values())
+    inputs = [x.clone().requires_grad_() for x in inputs]
+    # Rounding in quantities of size 30 over steps of 2e-6 leaves errors of some 1e-8.
+    assert torch.autograd.gradcheck(period, inputs, eps=1e-6, atol=1e-7, rtol=1e-6)
+
+
+# ---------------------------------------------------------------------- expectations
+def conditional_mean(economy, state):
+    """E[next productivity | state], from the chains' own matrices."""
+    mean = torch.ones((), dtype=torch.float64)
+    for name in exogenous(economy):
+        chain = getattr(economy, name)
+        as_tensor = partial(torch.tensor, dtype=torch.float64)
+        following = as_tensor(chain.transition) @ as_tensor(chain.values)
+        factor = following[getattr(state, name)]
+        mean = mean * (factor if economy.state_shapes[name] else factor.unsqueeze(-1))
+    return mean
+
+
+@every_economy
+def test_outcomes_give_exact_expectations(economy):
+    state, actions, _ = situation(economy, (3, 2))
+    shocks, probability = economy.outcomes(state)
+    assert probability.shape[1:] == (3, 2) and (probability > 0).all()
+    torch.testing.assert_close(probability.sum(0), torch.ones(3, 2, dtype=torch.float64))
+    following = economy.step(state, actions, shocks).state
+    exact = (probability.unsqueeze(-1) * economy.productivity(following)).sum(0)
+    expected = conditional_mean(economy, state).expand_as(exact)
+    torch.testing.assert_close(exact, expected, rtol=1e-14, atol=0)
+
+    n = 20_000
+    drawn = economy.productivity(
+        economy.step(state, actions, economy.draw((n, 3, 2), generator(5), torch.float64)).state
+    )
+    error = drawn.std(0) / math.sqrt(n)
+    assert ((drawn.mean(0) - exact).abs() < 4.5 * error).all()
+
+
+@every_economy
+def test_outcomes_are_all_different(economy):
+    state, actions, _ = situation(economy, ())
+    shocks, probability = economy.outcomes(state)
+    following = economy.step(state, actions, shocks).state
+    reached = torch.cat(
+        [getattr(following, n).reshape(len(probability), -1) for n in exogenous(economy)], 1
+    )
+    assert len(reached.unique(dim=0)) == len(probability)
+
+
+def test_too_many_outcomes_are_refused_with_the_way_out():
+    economy = Planner(12)
+    state = economy.reset((1,), generator())
+    with pytest.raises(ValueError, match=r"8,192 combinations.*more than 4,096.*economy\.draw"):
+        economy.outcomes(state)
+
+
+# ---------------------------------------------------------------------- perturbed states
+@every_economy
+def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy):
+    scale, groups, n = 0.3, 2000, 8
+    state = map_state(
+        lambda x: x.expand(groups, n, *x.shape[2:]),
+        economy.reset((groups, 1), generator(), torch.float64),
+    )
+    nearby = economy.perturb(state, generator(1), scale)
+    for name in exogenous(economy):
+        assert torch.equal(getattr(nearby, name), getattr(state, name)), name
+    for name in economy.endogenous:
+        shift = (getattr(nearby, name) / getattr(state, name)).log().flatten(2) / scale
+        entries = shift.shape[-1]
+        assert shift.abs().max() <= (1 if entries == 1 else 2)
+        stratum = torch.arange(n).unsqueeze(-1)
+        if entries == 1:
+            assert torch.equal(((shift + 1) / 2 * n).floor(), stratum.expand_as(shift))
+        centre = 2 * (stratum.squeeze() + 0.5) / n - 1
+        mean = shift.mean(-1)
+        assert ((mean.mean(0) - centre).abs() < 4.5 * mean.std(0) / math.sqrt(groups)).all()
+        if entries > 1:
+            assert (shift.std(-1) > 0).all(), "each stock also moves on its own"
+
+
+@every_economy
+def test_a_single_state_can_be_perturbed(economy):
+    state = economy.reset((), generator())
+    nearby = economy.perturb(state, generator(1), 0.1)
+    for name in economy.endogenous:
+        assert getattr(nearby, name).shape == getattr(state, name).shape
+        assert not torch.equal(getattr(nearby, name), getattr(state, name))
+
+
+# ---------------------------------------------------------------------- symmetry
+@several_agents
+def test_permuting_agents_permutes_outcomes(economy):
+    state, actions, shocks = situation(economy, (7,))
+    ((role_name, role),) = economy.roles.items()
+    order = torch.arange(role.n_agents).roll(1)
+
+    def permute(fields, shapes):
+        return type(fields)(
+            *(x[:, order] if shapes[n] else x for n, x in zip(fields._fields, fields, strict=True))
+        )
+
+    step = economy.step(state, actions, shocks)
+    moved = economy.step(
+        permute(state, economy.state_shapes),
+        {role_name: actions[role_name][:, order]},
+        permute(shocks, economy.shock_shapes),
+    )
+    assert not torch.equal(step.rewards[role_name], moved.rewards[role_name])
+    expected = permute(step.state, economy.state_shapes)
+    for a, b in [
+        *zip(moved.state, expected, strict=True),
+        (moved.rewards[role_name], step.rewards[role_name][:, order]),
+        (moved.info["consumption"], step.info["consumption"][:, order]),
+    ]:
+        torch.testing.assert_close(a, b, rtol=1e-14, atol=0)
+
+
+# ---------------------------------------------------------------------- checks
+@every_economy
+def test_a_period_never_looks_at_values(economy):
+    # Tensors on the "meta" device have no values: looking at one, which would make a GPU wait,
+    # raises an error.
+    state, actions, shocks = situation(economy, (2, 3))
+    meta = lambda x: x.to("meta")  # noqa: E731
+    step = economy.step(
+        map_state(meta, state), {n: meta(a) for n, a in actions.items()}, map_state(meta, shocks)
+    )
+    real = economy.step(state, actions, shocks)
+    for a, b in zip(floats(step), floats(real), strict=True):
+        assert a.is_meta and a.shape == b.shape
+    assert all(x.is_meta for x in economy.observe(step.state).values())
+
+
+@every_economy
+def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
+    state, actions, shocks = situation(economy, (4,))
+    name, role = next(iter(economy.roles.items()))
+    action = actions[name]
+    shape = f"{role.n_agents}, {role.n_actions}"
+
+    def refuses(match, state=state, actions=actions, shocks=shocks):
+        with pytest.raises(ValueError, match=match):
+            economy.step(state, actions, shocks)
+
+    refuses(rf"no entry for role '{name}'.*needs \('{name}',\)", actions={})
+    refuses(
+        rf"\(4, {role.n_agents}, {role.n_actions + 1}\).*{shape}\)",
+        actions={name: torch.cat([action, action[..., :1]], -1)},
+    )
+    refuses(r"float32.*state is torch.float64.*\.to\(state\)", actions={name: action.float()})
+    refuses(r"float32.*state is torch.float64", shocks=map_state(torch.Tensor.float, shocks))
+    refuses(r"on meta.*on cpu", actions={name: action.to("meta")})
+    refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions={name: action[:3]})
+    refuses(r"batch shape \(3,\).*broadcast", shocks=map_state(lambda x: x[:3], shocks))
+    field = economy.endogenous[0]
+    longer = torch.cat([getattr(state, field)] * 2, -1)
+    refuses(rf"state\.{field} has shape", state=state._replace(**{field: longer}))
+    refuses(r"state has no field 'capital'", state=shocks)
+
+
+@every_economy
+def test_impossible_states_are_refused_where_data_enters(economy):
+    state = economy.reset((4,), generator())
+    economy.check_state(state)
+    name = economy.endogenous[0]
+    for value, message in [(-1.0, "smallest entry is -1"), (math.nan, "not finite")]:
+        x = getattr(state, name).clone()
+        x[2] = value
+        with pytest.raises(ValueError, match=f"state.{name}.*{message}"):
+            economy.check_state(state._replace(**{name: x}))

@@ -1,0 +1,37 @@
+"""Policies that the tests of this folder share."""
+
+import pytest
+import torch
+
+from lectures_lib.economies import Planner, map_state
+from lectures_lib.evaluation import best_fixed_action
+from lectures_lib.solvers import solve
+
+
+class Runs:
+    """Several policies as one with a runs dimension."""
+
+    def __init__(self, *policies):
+        self.policies, self.runs = policies, len(policies)
+
+    def __getitem__(self, run):
+        return self.policies[run]
+
+    def __call__(self, state, moved=None):
+        actions = [p(map_state(lambda x: x[i], state)) for i, p in enumerate(self.policies)]  # noqa: B023
+        return {"planner": torch.stack([a["planner"] for a in actions])}
+
+
+@pytest.fixture(scope="session")
+def as_runs():
+    return Runs
+
+
+@pytest.fixture(scope="session")
+def exact():
+    return solve(Planner())
+
+
+@pytest.fixture(scope="session")
+def best_constant():
+    return best_fixed_action(Planner(), paths=64)

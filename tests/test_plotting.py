@@ -1,0 +1,151 @@
+"""Every figure has labelled axes, names every policy, and shows what it is given."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from lectures_lib import plotting
+from lectures_lib.agents import PPO, PPOConfig
+from lectures_lib.economies import BrockMirman, Planner
+from lectures_lib.solvers import solve
+
+ECONOMIES = {"planner": Planner(), "growth": BrockMirman()}
+
+
+@pytest.fixture(scope="module", params=list(ECONOMIES))
+def economy(request):
+    return ECONOMIES[request.param]
+
+
+@pytest.fixture(scope="module")
+def agent(economy):
+    config = PPOConfig(groups=1, replicates=2, horizon=2, hidden=(4,), warm_up=1)
+    agent = PPO(economy, seeds=[1, 2], device="cpu", config=config)
+    losses = iter([[2.0, 4.0], [1.0, 3.0], [0.5, 2.0], [0.1, 1.0]])
+    agent.learn(
+        4 * agent.steps_per_iteration,
+        callback=lambda _: {"loss, %": next(losses)},
+        callback_every=1,
+    )
+    return agent
+
+
+@pytest.fixture(scope="module")
+def policies(economy, agent):
+    return {"exact": solve(economy).policy, "single": agent.policy[0], "runs": agent.policy}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def labels(ax):
+    return {text.get_text() for text in ax.get_legend().get_texts()}
+
+
+def check(figure):
+    assert isinstance(figure, Figure)
+    assert figure.axes[0].get_ylabel()
+    for ax in figure.axes:
+        assert ax.get_xlabel()
+        assert ax.lines and all(np.isfinite(line.get_ydata()).all() for line in ax.lines)
+    figure.canvas.draw()
+
+
+def test_decision_rules(economy, policies):
+    figure = plotting.decision_rules(economy, policies, points=7)
+    check(figure)
+    assert len(figure.axes) == len(economy.aggregate)
+    assert figure.axes[0].get_ylabel() == "saving share of output"
+    assert labels(figure.axes[-1]) == set(policies)
+    own = len(economy.idiosyncratic) if isinstance(economy, Planner) else 1
+    for ax, level in zip(figure.axes, economy.aggregate.values, strict=True):
+        assert f"{level:g}" in ax.get_title()
+        assert len(ax.lines) == own * len(policies) + 1, "and a line at the steady state"
+        assert len(ax.collections) == own, "a band for the policy with several runs alone"
+
+
+def test_the_exact_rule_that_is_drawn_is_the_exact_rule():
+    economy = BrockMirman()
+    figure = plotting.decision_rules(economy, {"exact": solve(economy).policy}, points=5)
+    shares = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(shares, economy.alpha * economy.beta, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("against", "unit"), [("seconds", "seconds"), ("steps", "per run (millions)")]
+)
+def test_learning_curves(agent, against, unit):
+    history = agent.history
+    figure = plotting.learning_curves(
+        {"PPO": history}, "loss, %", "loss (%)", against=against, references={"best": 0.5}
+    )
+    check(figure)
+    (ax,) = figure.axes
+    assert unit in ax.get_xlabel() and ax.get_ylabel() == "loss (%)"
+    assert ax.get_yscale() == "log"
+    assert labels(ax) == {"PPO"} and len(ax.collections) == 1
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [3.0, 2.0, 1.25, 0.55])
+    x = history.seconds if against == "seconds" else np.array(history.steps) / 1e6
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), x)
+    assert list(ax.lines[1].get_ydata()) == [0.5, 0.5]
+
+
+def test_learning_curves_can_be_drawn_into_a_given_panel(agent):
+    figure, (_, right) = plt.subplots(1, 2)
+    assert plotting.learning_curves({"PPO": agent.history}, "loss, %", "y", ax=right) is (figure)
+    assert right.get_ylabel() == "y"
+
+
+def test_ergodic_distributions(economy, policies):
+    figure = plotting.ergodic_distributions(economy, policies, paths=8, periods=240)
+    check(figure)
+    (ax,) = figure.axes
+    assert ax.get_xlabel() == "capital (units of the capital good)"
+    assert ax.get_ylabel() == "density" and labels(ax) == set(policies)
+    assert len(ax.lines) == 1 + 1 + 2, "a line for each run"
+    x, density = ax.lines[0].get_data()
+    # The histogram is bounded by quantiles of the exact sample that leave out 0.1%.
+    assert 0.99 < density.sum() * (x[1] - x[0]) < 1
+    for line in ax.lines[1:]:
+        assert line.get_ydata().sum() * (x[1] - x[0]) <= 1 + 1e-9
+
+
+def test_impulse_responses(economy, policies):
+    figure = plotting.impulse_responses(economy, policies, periods=5, paths=16)
+    check(figure)
+    assert [ax.get_title() for ax in figure.axes] == ["capital", "consumption", "saving share"]
+    assert figure.axes[0].get_ylabel() == "deviation (%)"
+    assert figure.axes[0].get_xlabel() == "periods after the shock"
+    assert labels(figure.axes[-1]) == set(policies)
+    for ax in figure.axes:
+        assert len(ax.lines) == 3 and len(ax.collections) == 1
+        assert all(len(line.get_ydata()) == 5 for line in ax.lines)
+
+
+def test_the_style_gives_every_line_a_colour_and_dashes_of_its_own():
+    with plt.rc_context():
+        plotting.use_style()
+        cycle = list(plt.rcParams["axes.prop_cycle"])
+    assert len({c["color"] for c in cycle}) == len(cycle) == len(plotting.COLOURS)
+    assert len({str(c["linestyle"]) for c in cycle}) == len(cycle)
+    assert plotting.EXACT not in plotting.COLOURS
+
+
+def test_a_table_is_html_on_a_page_and_aligned_text_in_a_terminal():
+    table = plotting.Table(["rule", "loss, %"], [["best < exact", 0.09], ["PPO", "0.0001"]])
+    assert repr(table).splitlines() == [
+        "rule          loss, %",
+        "best < exact  0.09",
+        "PPO           0.0001",
+    ]
+    page = table._repr_html_()
+    assert page.count("<tr>") == 3 and page.count("<th>") == 2
+    assert "best &lt; exact" in page and "best < exact" not in page
