@@ -22,9 +22,9 @@ class Learner:
 
 
 LEARNERS = {
-    "PPO, common shocks": Learner(PPO, PPOConfig, 30, 20),
-    "Probing": Learner(Probing, ProbingConfig, 30, 20),
-    "Analytic": Learner(Analytic, AnalyticConfig, 60, 30),
+    "PPO, common shocks": Learner(PPO, PPOConfig, 25, 20),
+    "Probing": Learner(Probing, ProbingConfig, 25, 20),
+    "Analytic": Learner(Analytic, AnalyticConfig, 50, 30),
     "PPO, ordinary": Learner(PPO, PPOConfig.ordinary, 120, 40),
     "SB3 PPO": Learner(None, None, 120, 60),
     "SB3 SAC": Learner(None, None, 120, 60),

@@ -3,13 +3,14 @@
     python benchmarks/planner.py [--only PART ...] [--processes 2]
 
 Prints the table of chapter *Learning by a planner* and stores it, with device, seconds, seeds,
-versions and command, in `benchmarks/results/planner.json`. Parts: `learners` (the library's own, 30
-or 60 seconds a run), `rivals` (120 seconds a run, with settings before and after the search of
-`tune.py`), `calibration` (the same settings in another economy), `runs` (five runs at once against
-one) and `steps` (throughput of the economy). A part named by `--only` replaces the stored one.
+versions and command, in `benchmarks/results/planner.json`. Parts: `learners` (the library's own),
+`defaults` and `tuned` (the rivals, 120 seconds a run, before and after the search of `tune.py`),
+`calibration` (the library's own with the same settings in another economy), `runs` (five runs at
+once against one) and `steps` (throughput of the economy). A part named by `--only` replaces the
+stored one.
 
-Each run has one thread; its seconds are those of the core that it used, so that other work
-on the machine does not shorten them. The parts `runs` and `steps` are timed by the wall clock.
+Each run has one thread; its seconds are those of the core that it used, so that other work on
+the machine does not shorten them. The parts `runs` and `steps` are timed by the wall clock.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from lectures_lib.solvers import solve
 
 FOLDER = Path(__file__).parent / "results"
 SEEDS = range(5)
+RIVAL_SEEDS = range(3)
 RIVAL_SECONDS = 120
 OURS = ("PPO, common shocks", "Probing", "Analytic")
 RIVALS = ("PPO, ordinary", "SB3 PPO", "SB3 SAC")
@@ -95,14 +97,25 @@ def calibration(processes):
     )
 
 
-def rivals(processes):
+def defaults(processes):
+    """The rivals with the settings they come with."""
+    return _rivals(processes, "defaults", {name: {} for name in RIVALS})
+
+
+def tuned(processes):
+    """The rivals with the best settings that `tune.py` found."""
+    found = json.loads((FOLDER / "tune.json").read_text())
+    best = {name: found[name]["trials"][0]["setting"] for name in RIVALS}
+    return _rivals(processes, "tuned", best)
+
+
+def _rivals(processes, label, settings):
     economy = Planner()
-    tuned = json.loads((FOLDER / "tune.json").read_text())
-    jobs = []
-    for n in RIVALS:
-        best = tuned[n]["trials"][0]["setting"]
-        for row, setting in ((f"{n}, defaults", {}), (f"{n}, tuned", best)):
-            jobs += [(row, (n, economy, s, RIVAL_SECONDS, setting)) for s in SEEDS]
+    jobs = [
+        (f"{name}, {label}", (name, economy, s, RIVAL_SECONDS, setting))
+        for name, setting in settings.items()
+        for s in RIVAL_SEEDS
+    ]
     return runs_of(jobs, processes)
 
 
@@ -132,14 +145,14 @@ def steps(_):
     return {"steps_per_second": 500 * batch[0] / (time.perf_counter() - started)}
 
 
-PARTS = {f.__name__: f for f in (steps, runs, learners, calibration, rivals)}
+PARTS = {f.__name__: f for f in (steps, runs, learners, calibration, defaults, tuned)}
 
 
 def table(results) -> str:
     """The stored results as lines of text."""
     head = ("", "loss, %", "worst", "policy error, %", "worst", "s.d. of capital, %", "seconds")
     lines = [head]
-    for part in ("learners", "rivals", "calibration"):
+    for part in ("learners", "defaults", "tuned", "calibration"):
         lines.append((f"[{part}]", *[""] * 6))
         for row, found in results.get(part, {}).items():
             column = {k: np.array([r[k] for r in found]) for k in found[0]}

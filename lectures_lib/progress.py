@@ -20,7 +20,10 @@ def progress_bar(total: int, description: str, show: bool | None = None):
         stream is neither (tests, logs, scripts in the background).
     """
     if show is None:
-        show = sys.stderr.isatty() or "ipykernel" in sys.modules
+        # A running kernel, not a mere import: nbval's plugin imports ipykernel in every test run.
+        ipython = sys.modules.get("IPython")
+        notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+        show = sys.stderr.isatty() or notebook
     return tqdm(
         total=total, desc=description, disable=not show, leave=False, unit_scale=True, unit="step"
     )

@@ -119,7 +119,8 @@ class PPO(ActorCritic):
             advantages = demean(advantages, dim=3)
         else:
             advantages = advantages - advantages.mean(dim=(1, 2, 3), keepdim=True)
-        return advantages / advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
+        size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
+        return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
     def _improve(self, rollout):
         c, sd = self.config, self.noise

@@ -89,7 +89,8 @@ class Report:
 
 
 def _number(x) -> str:
-    return f"{float(x):.3g}"
+    # What is zero but for rounding is shown as zero.
+    return f"{float(x):.3g}" if abs(x) > 1e-14 or x != x else "0"
 
 
 def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int = 1024) -> Report:

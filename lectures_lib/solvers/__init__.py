@@ -2,7 +2,7 @@
 
 from .euler import euler_residuals, marginal_values
 from .solution import Solution, solve
-from .steady_state import SteadyState, steady_state
+from .steady_state import SteadyState, steady_state, without_risk
 from .time_iteration import time_iteration
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "solve",
     "steady_state",
     "time_iteration",
+    "without_risk",
 ]

@@ -11,7 +11,7 @@ from lectures_lib.evaluation import Report, evaluate
 from lectures_lib.solvers import solve
 
 PLANNER, GROWTH = Planner(), BrockMirman()
-PATHS = 64
+PATHS = 16
 
 
 def consume(share, economy=GROWTH):
