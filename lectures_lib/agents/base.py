@@ -100,13 +100,14 @@ class NetworkPolicy:
         """The policy of one run."""
         if self.runs is None or not -self.runs <= run < self.runs:
             raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
+        run %= self.runs
         one = NetworkPolicy(self.economy, self._actors, self._scales, None)
         for module in (*one._actors.values(), *one._scales.values()):
             for p in module.parameters():
-                p.data = p.data[run : run + 1] if run != -1 else p.data[-1:]
+                p.data = p.data[run : run + 1]
             for name, b in module.named_buffers():
-                if b.dim():
-                    setattr(module, name, b[run : run + 1] if run != -1 else b[-1:])
+                if b.dim():  # all but the count of observations
+                    setattr(module, name, b[run : run + 1])
         return one
 
     def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
