@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..economies.base import map_state, require
-from ..networks import MLP, RunningScale, n_pooled_features, pooled_features
+from ..networks import MLP, RunningScale
 from .base import Agent, NetworkPolicy
 from .losses import demean, lambda_returns
 
@@ -79,18 +79,14 @@ class ActorCriticConfig:
                     value,
                     f"{words} number that is not negative",
                 )
+            elif f.type == "bool":
+                require(isinstance(value, bool), f.name, value, "True or False")
         require(
-            all(isinstance(n, int) and n >= 1 for n in self.hidden),
+            isinstance(self.hidden, tuple)
+            and all(isinstance(n, int) and n >= 1 for n in self.hidden),
             "hidden",
             self.hidden,
             "whole numbers of at least 1",
-        )
-        noise = getattr(self, "noise", (1.0, 1.0))
-        require(
-            len(noise) == 2 and all(0 < sd < math.inf for sd in noise),
-            "noise",
-            noise,
-            "two positive numbers",
         )
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
         for name in ("groups", "replicates", "horizon"):
@@ -124,7 +120,7 @@ class _Learner(nn.Module):
 
     def __init__(self, role, config, streams, device):
         super().__init__()
-        inputs = n_pooled_features(role.n_agents, role.n_features)
+        inputs = role.n_inputs
         runs = len(streams.generators)
         # A last layer near zero makes the first policy neutral: the middle of what is feasible.
         self.actor = MLP((inputs, *config.hidden, role.n_actions), streams, last_scale=0.01)
@@ -289,7 +285,7 @@ class ActorCritic(Agent):
         for stage in stages:
             observations = self.economy.observe(state, actions)
             for name in stage:
-                seen[name] = pooled_features(observations[name])
+                seen[name] = self.economy.roles[name].inputs(observations[name])
                 if look_only and stage is stages[-1]:
                     continue
                 raw = self.learners[name].actor(self._standardise(name, seen[name]))
@@ -392,6 +388,13 @@ def descend(optimizer, loss):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+
+def require_noise(noise) -> None:
+    """Refuse a schedule of noise that is not a pair of positive numbers."""
+    good = isinstance(noise, tuple | list) and len(noise) == 2
+    good = good and all(isinstance(sd, int | float) and 0 < sd < math.inf for sd in noise)
+    require(good, "noise", noise, "two positive numbers, at the start and at the end")
 
 
 def geometric(ends: tuple[float, float], progress: float) -> float:

@@ -17,7 +17,7 @@ from .actor_critic import ActorCritic, ActorCriticConfig, descend, sum_of_run_me
 class AnalyticConfig(ActorCriticConfig):
     """Settings of :class:`Analytic`: those of :class:`ActorCriticConfig`."""
 
-    steps: int = 2_000_000
+    steps: int = 4_000_000
     """Environment steps per run that `learn` takes by default."""
     policy_rate: float = 6e-3
     """Adam's learning rate for the policy."""
@@ -40,20 +40,26 @@ class Analytic(ActorCritic):
     Raises
     ------
     ValueError
-        If a role has several agents that are not a team: the derivative of the sum of their
-        rewards is not what any of them wants.
+        If there are agents with different interests: the derivative of the sum of their rewards
+        is not what any of them wants.
     """
 
     config_class = AnalyticConfig
 
     def _build(self):
-        for name, role in self.economy.roles.items():
-            if role.n_agents > 1 and not role.team:
-                raise ValueError(
-                    f"role {name!r} has {role.n_agents} agents with interests of their own; "
-                    "Analytic needs a team or a single agent. Use PPO or Probing."
-                )
+        roles = self.economy.roles
+        if len(roles) > 1 or any(role.n_agents > 1 and not role.team for role in roles.values()):
+            raise ValueError(
+                f"{type(self.economy).__name__} has agents with interests of their own (roles "
+                f"{tuple(roles)}); Analytic needs a team or a single agent. Use PPO or Probing."
+            )
         super()._build()
+
+    @property
+    def steps_per_iteration(self):
+        """Environment steps per iteration and run: each path is simulated with and without
+        derivatives."""
+        return 2 * super().steps_per_iteration
 
     def _improve(self, rollout):
         c, discount = self.config, self.economy.discount

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ..device import resolve_device
 from ..economies.base import Economy
-from ..networks import RunningScale, Streams, pooled_features
+from ..networks import RunningScale, Streams
 from ..progress import progress_bar
 
 # Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
@@ -122,7 +122,7 @@ class NetworkPolicy:
         return actions
 
     def _raw(self, name, observation):
-        x = pooled_features(observation)
+        x = self.economy.roles[name].inputs(observation)
         weight = next(self._actors[name].parameters())
         if self.runs is None:
             x = x.unsqueeze(0)
@@ -234,8 +234,8 @@ class Agent(ABC):
         """Train until `steps` environment steps have been taken in each run, from the start.
 
         Interrupting (Ctrl-C, or the stop button of a notebook) ends the training after the
-        iteration in hand; calling `learn` again with the same `steps` goes on as if nothing had
-        happened.
+        iteration in hand; calling `learn` again with the same `steps` goes on to the same policy
+        as if nothing had happened.
 
         Parameters
         ----------
@@ -317,13 +317,16 @@ class Agent(ABC):
             "iteration": self.iteration,
             "steps": self.steps,
             "seconds": self.seconds,
+            "progress": self.progress,
+            "history": copy.deepcopy(vars(self.history)),
             "streams": self.streams.state_dict(),
             "parts": {name: part.state_dict() for name, part in self._parts().items()},
         }
 
     def _restore(self, state) -> None:
         self.iteration, self.steps = state["iteration"], state["steps"]
-        self.seconds = state["seconds"]
+        self.seconds, self.progress = state["seconds"], state["progress"]
+        vars(self.history).update(copy.deepcopy(state["history"]))
         self.streams.load_state_dict(state["streams"])
         for name, part in self._parts().items():
             part.load_state_dict(copy.deepcopy(state["parts"][name]))
@@ -342,7 +345,6 @@ class Agent(ABC):
             "seeds": list(self.seeds),
             "single": self.runs is None,
             "device": self.device.type,
-            "history": dict(vars(self.history)),
             **self._state(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -396,7 +398,6 @@ class Agent(ABC):
         if content["device"] != agent.device.type:
             content["streams"] = agent.streams.state_dict()
         agent._restore(content)
-        vars(agent.history).update(content["history"])
         agent._require_finite(agent._state())
         return agent
 

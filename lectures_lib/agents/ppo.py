@@ -7,8 +7,8 @@ them and fitting the critic.
 Differences from the paper: (i) replicates of a group receive the same shocks, the critic is fitted
 on differences within the group and advantages are differences within the group, each of which can
 be switched off; (ii) exploration is Gaussian noise of a scheduled size, in antithetic pairs; (iii)
-full batches; no entropy bonus and no gradient clipping; (iv) the policy reported is an average of
-weights over iterations.
+full batches; no entropy bonus and no gradient clipping; (iv) advantages are scaled to a
+root mean square of one; (v) the policy reported is an average of weights over iterations.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .actor_critic import (
     ActorCriticConfig,
     descend,
     geometric,
+    require_noise,
     sum_of_run_means,
 )
 from .losses import clipped_surrogate, demean, generalized_advantages
@@ -43,6 +44,10 @@ class PPOConfig(ActorCriticConfig):
     """Whether advantages are differences within the group."""
     antithetic: bool = True
     """Whether noise comes in pairs of opposite sign."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_noise(self.noise)
 
     @classmethod
     def ordinary(cls, **changes) -> PPOConfig:
@@ -106,7 +111,7 @@ class PPO(ActorCritic):
 
     @torch.no_grad()
     def _advantages(self, name, rollout) -> Tensor:
-        """Advantages (runs, T, groups, replicates, agents), in units of the noise."""
+        """Advantages (runs, T, groups, replicates, agents), scaled to a root mean square of one."""
         c = self.config
         values = self._values(name, rollout.observations[name]).movedim(1, 0)
         advantages = generalized_advantages(

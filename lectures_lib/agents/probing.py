@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .actor_critic import ActorCritic, ActorCriticConfig, descend, geometric, sum_of_run_means
+from .actor_critic import (
+    ActorCritic,
+    ActorCriticConfig,
+    descend,
+    geometric,
+    require_noise,
+    sum_of_run_means,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,10 @@ class ProbingConfig(ActorCriticConfig):
     """Economies per group; an even number."""
     noise: tuple[float, float] = (0.15, 0.03)
     """Size of the probe before squashing, at the start and at the end; it falls geometrically."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_noise(self.noise)
 
 
 class Probing(ActorCritic):

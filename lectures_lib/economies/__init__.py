@@ -1,7 +1,7 @@
 """The rules of each economy. Nothing here knows of learning."""
 
 from ..markov import MarkovChain
-from .base import Economy, FixedAction, Role, Step, map_state
+from .base import Economy, FixedAction, Role, Step, TooManyOutcomes, map_state
 from .growth import BrockMirman
 from .planner import Planner
 
@@ -13,5 +13,6 @@ __all__ = [
     "Planner",
     "Role",
     "Step",
+    "TooManyOutcomes",
     "map_state",
 ]

@@ -16,6 +16,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..markov import MarkovChain
+from ..networks import n_pooled_features, pooled_features
+
+
+class TooManyOutcomes(ValueError):
+    """There are too many combinations of next shocks for an exact expectation."""
+
+
 #: A state or a period's shocks: a NamedTuple of tensors, its fields named by the economy.
 State = Any
 Actions = Mapping[str, Tensor]
@@ -53,7 +61,11 @@ class Role:
         its own (households in a market).
     to_physical : callable
         Maps an unbounded Tensor (*batch, n_agents, n_actions) to actions that are always feasible.
-        Zero maps to the middle of the feasible range.
+        Zero maps to a neutral action: the middle of the feasible range where it has one.
+    full_information : bool
+        Whether each agent sees what all agents of the role see. Its network is then given the
+        population's moments beside its own features (:attr:`inputs`); otherwise the features that
+        the economy's `observe` returns are all that it knows.
     """
 
     n_agents: int
@@ -61,6 +73,18 @@ class Role:
     n_actions: int
     team: bool
     to_physical: Callable[[Tensor], Tensor]
+    full_information: bool = True
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs of a network that plays the role."""
+        if self.full_information:
+            return n_pooled_features(self.n_agents, self.n_features)
+        return self.n_features
+
+    def inputs(self, observation: Tensor) -> Tensor:
+        """A network's inputs (*batch, n_agents, n_inputs) from (*batch, n_agents, n_features)."""
+        return pooled_features(observation) if self.full_information else observation
 
 
 @dataclass(frozen=True)
@@ -216,11 +240,18 @@ class Economy(ABC):
         Raises
         ------
         ValueError
-            If a field has the wrong shape, is not finite, or an endogenous one is not positive.
+            If a field has the wrong shape, is not finite, an endogenous one is not positive, or
+            an index does not exist.
         """
         self._batch_shape(state, self.state_shapes, "state")
         for name in state._fields:
             x = getattr(state, name)
+            chain = getattr(self, name, None)
+            if isinstance(chain, MarkovChain) and not ((x >= 0) & (x < len(chain))).all():
+                raise ValueError(
+                    f"state.{name} holds indices from {x.min().item()} to {x.max().item()}; the "
+                    f"chain has {len(chain)} values, so they must lie in 0..{len(chain) - 1}."
+                )
             if x.is_floating_point() and not torch.isfinite(x).all():
                 raise ValueError(f"state.{name} has entries that are not finite numbers.")
             if name in self.endogenous and not (x > 0).all():
@@ -248,7 +279,16 @@ class Economy(ABC):
     def _check(self, state, actions, shocks) -> None:
         batch = self._batch_shape(state, self.state_shapes, "state")
         batch = _broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
-        like = getattr(state, self.endogenous[0]) if self.endogenous else None
+        like = getattr(shocks, next(iter(self.shock_shapes)))
+        for name in self.state_shapes:
+            x = getattr(state, name)
+            if x.is_floating_point():
+                _same_kind(x, like, f"state.{name}")
+            elif x.dtype != torch.int64 or x.device != like.device:
+                raise ValueError(
+                    f"state.{name} is {x.dtype} on {x.device}; expected torch.int64 on "
+                    f"{like.device}."
+                )
         for name, role in self.roles.items():
             if name not in actions:
                 raise ValueError(
@@ -264,8 +304,6 @@ class Economy(ABC):
                 )
             batch = _broadcast(batch, a.shape[:-2], f"actions[{name!r}]")
             _same_kind(a, like, f"actions[{name!r}]")
-        for name in self.shock_shapes:
-            _same_kind(getattr(shocks, name), like, f"shocks.{name}")
 
 
 def _broadcast(batch, other, what):
@@ -279,11 +317,15 @@ def _broadcast(batch, other, what):
 
 
 def _same_kind(x, like, what):
-    if like is not None and (x.dtype != like.dtype or x.device != like.device):
+    if x.dtype != like.dtype or x.device != like.device:
         raise ValueError(
-            f"{what} is {x.dtype} on {x.device}, but the state is {like.dtype} on {like.device}: "
-            f"convert it with .to(state)."
+            f"{what} is {x.dtype} on {x.device}, but the shocks are {like.dtype} on "
+            f"{like.device}: convert one of them, for example with .to(torch.{_name(like.dtype)})."
         )
+
+
+def _name(dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def map_state(function: Callable[..., Tensor], *states: State) -> State:

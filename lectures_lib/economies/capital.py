@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from .base import Economy, require
+from .base import Economy, TooManyOutcomes, require
 
 # The smallest share of output that a squashed action can leave to consumption or to a good. It
 # keeps logarithms and divisions finite in float32 and is far below anything a good policy chooses.
@@ -87,10 +87,11 @@ class CapitalEconomy(Economy):
         Depreciation per period, in (0, 1].
     phi : float
         Slope of the marginal cost of producing capital, positive.
-    risk_aversion : float
-        Coefficient of relative risk aversion, in (0, 5]; one is logarithmic utility.
     idiosyncratic, aggregate : MarkovChain
         Productivity of a household, and of all.
+    risk_aversion : float
+        Coefficient of relative risk aversion, in (0, 5]; one is logarithmic utility. Beyond five
+        the utility of tiny consumption outgrows float32.
 
     Raises
     ------
@@ -104,13 +105,13 @@ class CapitalEconomy(Economy):
     beta: float = 0.98
     delta: float = 0.04
     phi: float = 0.5
-    risk_aversion: float = 1.0
     idiosyncratic: MarkovChain = field(
         default_factory=lambda: MarkovChain.symmetric((0.9, 1.1), stay=0.9)
     )
     aggregate: MarkovChain = field(
         default_factory=lambda: MarkovChain.symmetric((0.8, 1.2), stay=0.95)
     )
+    risk_aversion: float = 1.0
 
     State = CapitalState
     Shocks = CapitalShocks
@@ -237,13 +238,13 @@ class CapitalEconomy(Economy):
 
         Raises
         ------
-        ValueError
-            If there are more than 4,096 of them.
+        TooManyOutcomes
+            If there are more than 4,096 of them; a kind of ValueError.
         """
         n = self.n_households
         count = len(self.idiosyncratic) ** n * len(self.aggregate)
         if count > MAX_OUTCOMES:
-            raise ValueError(
+            raise TooManyOutcomes(
                 f"{n} households have {count:,} combinations of next shocks, more than "
                 f"{MAX_OUTCOMES:,}: use draws (economy.draw) instead of exact expectations."
             )

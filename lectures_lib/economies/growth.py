@@ -17,6 +17,11 @@ from .base import Economy, Role, Step, require
 LARGEST_CONSUMPTION_SHARE = 0.999
 
 
+def _consumption(raw: Tensor) -> Tensor:
+    """Any positive number; zero is a third of steady-state output, far from the exact rule."""
+    return softplus(raw) / 2
+
+
 class GrowthState(NamedTuple):
     """State of the growth model.
 
@@ -93,7 +98,7 @@ class BrockMirman(Economy):
     @cached_property
     def roles(self):
         """One role, a planner alone; the action is consumption, in units of steady-state output."""
-        return {"planner": Role(1, 2, 1, team=True, to_physical=softplus)}
+        return {"planner": Role(1, 2, 1, team=True, to_physical=_consumption)}
 
     @property
     def state_shapes(self):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ..economies.base import Economy, map_state
+from ..economies.base import Economy, TooManyOutcomes, map_state
 from ..solvers import euler_residuals
 from .simulation import ERGODIC_AFTER, initial_states, simulate, welfare_horizon
 
@@ -40,7 +40,8 @@ class Report:
 
     Notes
     -----
-    What needs a reference is NaN, and its dictionary empty, without one.
+    What needs a reference is NaN, and its dictionary empty, without one. Euler residuals are NaN
+    where there are too many next shocks to list.
     """
 
     consumption_equivalent_loss: float | np.ndarray
@@ -119,7 +120,12 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         If an action or a state is not a finite number.
     """
     reference = getattr(reference, "policy", reference)
-    ((role, _),) = economy.roles.items()
+    if len(economy.roles) != 1:
+        raise ValueError(
+            f"{type(economy).__name__} has the roles {tuple(economy.roles)}; evaluate judges "
+            "economies with one role."
+        )
+    (role,) = economy.roles
     horizon = max(welfare_horizon(economy), 2 * ERGODIC_AFTER)
 
     def run(p):
@@ -134,9 +140,7 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     if reference is None:
         nan = squeeze([float("nan")] * len(singles))
         samples = [_sample(own, None if runs is None else i) for i in range(len(singles))]
-        residuals = [
-            euler_residuals(economy, p, s).abs() for p, s in zip(singles, samples, strict=True)
-        ]
+        residuals = [_residuals(economy, p, s) for p, s in zip(singles, samples, strict=True)]
         return Report(
             nan,
             nan,
@@ -161,7 +165,7 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     sample = _sample(exact, None)
     exact_action = reference(sample)[role]
     policy_errors = [((p(sample)[role] - exact_action) / exact_action).abs() for p in singles]
-    residuals = [euler_residuals(economy, p, sample).abs() for p in singles]
+    residuals = [_residuals(economy, p, sample) for p in singles]
     return Report(
         squeeze((1 - equivalent / exact_equivalent).tolist()),
         squeeze(error.tolist()),
@@ -171,8 +175,16 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         squeeze([r.max().item() for r in residuals]),
         {n: squeeze(m) for n, m in _moments(own.info, runs).items()},
         {n: float(m[0]) for n, m in _moments(exact.info, None).items()},
-        euler_residuals(economy, reference, sample).abs().max().item(),
+        _residuals(economy, reference, sample).max().item(),
     )
+
+
+def _residuals(economy, policy, sample):
+    """Absolute Euler residuals, NaN where there are too many outcomes for exact expectations."""
+    try:
+        return euler_residuals(economy, policy, sample).abs()
+    except TooManyOutcomes:
+        return torch.full((1,), float("nan"))
 
 
 def _sample(paths, run):

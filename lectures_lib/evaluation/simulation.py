@@ -85,7 +85,8 @@ def simulate(
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):
     """Draws from the economy's initial distribution, the same for each of the policy's runs."""
-    generator = torch.Generator().manual_seed(seed)
+    # Another stream than that of the shocks, which a simulation draws from the same seed.
+    generator = torch.Generator().manual_seed(seed + 1_000_003)
     state = economy.reset((paths,), generator, torch.float64)
     runs = getattr(policy, "runs", None)
     if runs is None:
@@ -98,7 +99,7 @@ def welfare_horizon(economy: Economy) -> int:
     return math.ceil(math.log(SMALLEST_DISCOUNT) / math.log(economy.discount))
 
 
-def best_fixed_action(economy: Economy, paths: int = 512, seed: int = 0) -> FixedAction:
+def best_fixed_action(economy: Economy, paths: int = 1024, seed: int = 0) -> FixedAction:
     """The best rule that ignores the state: the yardstick that a learner has to beat.
 
     Parameters

@@ -354,8 +354,13 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
         rf"\(4, {role.n_agents}, {role.n_actions + 1}\).*{shape}\)",
         actions={name: torch.cat([action, action[..., :1]], -1)},
     )
-    refuses(r"float32.*state is torch.float64.*\.to\(state\)", actions={name: action.float()})
-    refuses(r"float32.*state is torch.float64", shocks=map_state(torch.Tensor.float, shocks))
+    refuses(
+        r"float32.*shocks are torch.float64.*\.to\(torch.float64\)", actions={name: action.float()}
+    )
+    refuses(r"float64.*shocks are torch.float32", shocks=map_state(torch.Tensor.float, shocks))
+    refuses(
+        r"state.aggregate is torch.int32", state=state._replace(aggregate=state.aggregate.int())
+    )
     refuses(r"on meta.*on cpu", actions={name: action.to("meta")})
     refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions={name: action[:3]})
     refuses(r"batch shape \(3,\).*broadcast", shocks=map_state(lambda x: x[:3], shocks))
@@ -375,3 +380,5 @@ def test_impossible_states_are_refused_where_data_enters(economy):
         x[2] = value
         with pytest.raises(ValueError, match=f"state.{name}.*{message}"):
             economy.check_state(state._replace(**{name: x}))
+    with pytest.raises(ValueError, match=r"state.aggregate holds indices from 2 to 2.*0\.\.1"):
+        economy.check_state(state._replace(aggregate=torch.full_like(state.aggregate, 2)))

@@ -80,7 +80,8 @@ def test_actions_that_become_nan_on_the_way_are_refused():
 # ---------------------------------------------------------------------- the best constant rule
 def test_the_best_constant_share_is_better_than_its_neighbours(best_constant, as_runs):
     economy, best = Planner(), best_constant
-    assert best.value == pytest.approx(0.1025, abs=5e-4)
+    # 2,048 paths give 0.1021, give or take 0.0001 over seeds; 64 paths are six times noisier.
+    assert best.value == pytest.approx(0.1021, abs=1.5e-3)
     factors = (1.0, 0.98, 1.02, 0.7, 1.4)
     policies = as_runs(*(FixedAction(economy, best.value * f) for f in factors))
     # The sample of shocks on which the maximum was taken.

@@ -1,0 +1,48 @@
+"""Stored benchmark results are still what the code gives: some rows are run again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lectures_lib.agents import PPO
+from lectures_lib.economies import Planner
+from lectures_lib.evaluation import best_fixed_action, evaluate
+from lectures_lib.solvers import solve
+
+STORED = json.loads(
+    (Path(__file__).parents[1] / "benchmarks" / "results" / "planner.json").read_text()
+)
+ECONOMY = Planner()
+
+
+def judge(policy):
+    return evaluate(policy, ECONOMY, solve(ECONOMY), seed=12345)
+
+
+def test_the_row_of_the_best_constant_share():
+    (row,) = STORED["learners"]["best constant share"]
+    report = judge(best_fixed_action(ECONOMY))
+    assert 100 * report.consumption_equivalent_loss == pytest.approx(row["loss"], rel=1e-3)
+    assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=1e-3)
+
+
+def test_a_seed_of_ppo_learns_as_precisely_as_stored():
+    torch.set_num_threads(1)
+    losses = [row["loss"] for row in STORED["learners"]["PPO, common shocks"]]
+    row = STORED["learners"]["PPO, common shocks"][0]
+    agent = PPO(ECONOMY, seed=row["seed"], device="cpu")
+    # A third of the steps has a third of the precision at best, so the bound is not slack.
+    agent.learn(row["steps"] // 3)
+    report = judge(agent.policy)
+    assert 100 * report.consumption_equivalent_loss < 30 * np.median(losses)
+    assert report.policy_error_mean < 0.02
+
+
+@pytest.mark.parametrize("part", ["learners", "defaults", "tuned", "calibration", "runs", "steps"])
+def test_every_part_says_where_its_numbers_come_from(part):
+    made = STORED["made"][part]
+    assert made["command"].startswith("python benchmarks/planner.py")
+    assert made["device"] and made["date"] and made["versions"]["torch"]
