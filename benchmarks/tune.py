@@ -76,6 +76,9 @@ SPACES = {
     },
 }
 
+# Tried beside the random draws: what an earlier search by hand had found for ordinary PPO.
+BY_HAND = {"PPO, ordinary": [{"groups": 64, "replicates": 16, "horizon": 32, "lam": 0.0}]}
+
 
 def draw(space: dict, rng) -> dict:
     """A setting drawn uniformly (on a log scale for rates) from a space."""
@@ -102,8 +105,9 @@ def main():
         if name in stored:
             continue
         rng, trials = np.random.default_rng(0), []
-        for i in range(arguments.trials):
-            setting = draw(SPACES[name], rng)
+        settings = [draw(SPACES[name], rng) for _ in range(arguments.trials)]
+        settings += BY_HAND.get(name, [])
+        for i, setting in enumerate(settings):
             try:
                 policy, _, _ = learn_for(
                     name, economy, TUNING_SEED, LEARNERS[name].tuning_seconds, setting
@@ -114,7 +118,7 @@ def main():
                 loss = float("inf")
                 print(f"  failed: {error}")
             trials.append({"loss_percent": loss, "setting": setting})
-            print(f"{name} {i + 1}/{arguments.trials}: {loss:.5f}%  {setting}", flush=True)
+            print(f"{name} {i + 1}/{len(settings)}: {loss:.5f}%  {setting}", flush=True)
         trials.sort(key=lambda t: t["loss_percent"])
         stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         stored[name] = {"seconds_per_trial": LEARNERS[name].tuning_seconds, "trials": trials}
