@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from lectures_lib.agents import PPO
 from lectures_lib.economies import Planner
@@ -29,16 +27,14 @@ def test_the_row_of_the_best_constant_share():
     assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=1e-3)
 
 
-def test_a_seed_of_ppo_learns_as_precisely_as_stored():
-    torch.set_num_threads(1)
-    losses = [row["loss"] for row in STORED["learners"]["PPO, common shocks"]]
+def test_a_seed_of_ppo_is_as_precise_as_stored():
     row = STORED["learners"]["PPO, common shocks"][0]
     agent = PPO(ECONOMY, seed=row["seed"], device="cpu")
-    # A third of the steps has a third of the precision at best, so the bound is not slack.
-    agent.learn(row["steps"] // 3)
+    agent.learn(row["steps"])
     report = judge(agent.policy)
-    assert 100 * report.consumption_equivalent_loss < 30 * np.median(losses)
-    assert report.policy_error_mean < 0.02
+    # Another processor rounds differently, and a loss of this size is the square of a small error.
+    assert 100 * report.consumption_equivalent_loss < 4 * row["loss"]
+    assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=0.5)
 
 
 @pytest.mark.parametrize("part", ["learners", "defaults", "tuned", "calibration", "runs", "steps"])
