@@ -1,6 +1,6 @@
 """Write copies of the notebooks that fetch and install the repository first, for Colab.
 
-    python book/_ext/reader_notebooks.py folder
+python book/_ext/reader_notebooks.py folder
 """
 
 import sys
