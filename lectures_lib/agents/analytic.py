@@ -57,8 +57,7 @@ class Analytic(ActorCritic):
 
     @property
     def steps_per_iteration(self):
-        """Environment steps per iteration and run: each path is simulated with and without
-        derivatives."""
+        """Environment steps per iteration and run, with and without derivatives."""
         return 2 * super().steps_per_iteration
 
     def _improve(self, rollout):
