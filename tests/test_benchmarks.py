@@ -27,14 +27,15 @@ def test_the_row_of_the_best_constant_share():
     assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=1e-3)
 
 
-def test_a_seed_of_ppo_is_as_precise_as_stored():
-    row = STORED["learners"]["PPO, common shocks"][0]
-    agent = PPO(ECONOMY, seed=row["seed"], device="cpu")
-    agent.learn(row["steps"])
+def test_a_seed_of_ppo_is_as_precise_as_its_row():
+    rows = STORED["learners"]["PPO, common shocks"]
+    agent = PPO(ECONOMY, seed=rows[0]["seed"], device="cpu")
+    agent.learn(rows[0]["steps"])
     report = judge(agent.policy)
-    # Another processor rounds differently, and a loss of this size is the square of a small error.
-    assert 100 * report.consumption_equivalent_loss < 4 * row["loss"]
-    assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=0.5)
+    # Another processor rounds differently, which makes of a seed another seed: so the bounds are
+    # twice what the worst of the stored seeds reached.
+    assert 100 * report.consumption_equivalent_loss < 2 * max(r["loss"] for r in rows)
+    assert 100 * report.policy_error_mean < 2 * max(r["policy_error"] for r in rows)
 
 
 @pytest.mark.parametrize("part", ["learners", "defaults", "tuned", "calibration", "runs", "steps"])
