@@ -38,7 +38,6 @@ from lectures_lib.solvers import solve
 
 FOLDER = Path(__file__).parent / "results"
 SEEDS = range(5)
-RIVAL_SEEDS = range(3)
 RIVAL_SECONDS = 120
 OURS = ("PPO, common shocks", "Probing", "Analytic")
 RIVALS = ("PPO, ordinary", "SB3 PPO", "SB3 SAC")
@@ -114,7 +113,7 @@ def _rivals(processes, label, settings):
     jobs = [
         (f"{name}, {label}", (name, economy, s, RIVAL_SECONDS, setting))
         for name, setting in settings.items()
-        for s in RIVAL_SEEDS
+        for s in SEEDS
     ]
     return runs_of(jobs, processes)
 
