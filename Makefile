@@ -28,6 +28,7 @@ lab: .venv/installed
 	$(BIN)/jupyter lab book
 
 bench: .venv/installed-bench
+	$(BIN)/python benchmarks/solvers.py
 	$(BIN)/python benchmarks/planner.py
 
 # Copies for Colab, which has no copy of the package: each installs it first.

@@ -17,26 +17,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import date
-from importlib.metadata import version
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import torch
 from learners import LEARNERS, learn_for
+from record import FOLDER, aligned, provenance
 
 from lectures_lib.agents import PPO
 from lectures_lib.economies import Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate
 from lectures_lib.solvers import solve
 
-FOLDER = Path(__file__).parent / "results"
 SEEDS = range(5)
 RIVAL_SECONDS = 120
 OURS = ("PPO, common shocks", "Probing", "Analytic")
@@ -167,12 +161,7 @@ def table(results) -> str:
                     seconds,
                 )
             )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = [
-        line[0].ljust(widths[0])
-        + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
-        for line in lines
-    ]
+    text = aligned(lines)
     if "runs" in results:
         text.append(f"five runs at once against one: {results['runs']['ratio']:.2f} x the time")
     if "steps" in results:
@@ -191,33 +180,9 @@ def main():
     for part in arguments.only:
         print(f"--- {part}", flush=True)
         results[part] = PARTS[part](arguments.processes)
-        results.setdefault("made", {})[part] = provenance()
+        results.setdefault("made", {})[part] = provenance("python benchmarks/planner.py")
         path.write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
-
-
-def provenance():
-    """Where a part's numbers come from."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=FOLDER
-    ).stdout.strip()
-    cpu = (
-        next(
-            (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line),
-            platform.processor(),
-        )
-        if sys.platform == "linux"
-        else platform.processor()
-    )
-    packages = ("torch", "numpy", "stable-baselines3", "lectures-lib")
-    return {
-        "command": "python benchmarks/planner.py",
-        "date": date.today().isoformat(),
-        "device": cpu,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "code": commit,
-    }
 
 
 if __name__ == "__main__":

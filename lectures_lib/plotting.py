@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 
 from .agents import History
 from .economies.base import Economy
-from .evaluation import impulse_response, initial_states, simulate
+from .evaluation import impulse_response, initial_states
+from .evaluation.simulation import as_policy, walk
+from .solvers import Solution
 
 # Okabe and Ito's palette, darkest first; black is kept for what is exact.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -26,6 +28,7 @@ LABELS = {
     "consumption": "consumption",
     "output": "output",
     "investment": "investment",
+    "price": "price of capital",
 }
 
 
@@ -82,20 +85,29 @@ class Table:
 def decision_rules(
     economy: Economy, policies: Mapping[str, object], width: float = 0.45, points: int = 60
 ) -> Figure:
-    """Saving shares against capital, one panel for each aggregate productivity.
+    """Saving shares against own capital, one panel for each aggregate productivity.
+
+    With several households they are those of the first. The others own the capital of the
+    deterministic steady state, and their productivities are spread over the chain's values. A
+    massless household owns what its member of the crowd owns.
 
     Parameters
     ----------
     economy : Economy
-        With one household and one good.
-    policies : dict of str to policy
+        Of several goods, households own the same of each.
+    policies : dict of str to policy or Solution
         The first is drawn in black as the exact one; a policy with several runs is drawn as the
         median with a band from the smallest to the largest.
     width : float
-        Half-width of the range of capital around the steady state, in logs.
+        Half-width of the range of capital around the steady state, in logs; the steady state is
+        the first policy's if that is a Solution, and otherwise the planner's.
     points : int
     """
+    first = next(iter(policies.values()))
     centre = economy.efficient_capital
+    if isinstance(first, Solution):
+        centre = first.steady_state.capital
+    households = economy.state_shapes["capital"][0]
     grid = centre * torch.linspace(-width, width, points, dtype=torch.float64).exp()
     common = economy.aggregate.values
     own = getattr(economy, "idiosyncratic", None)
@@ -103,7 +115,7 @@ def decision_rules(
     for a, ax in enumerate(axes[0]):
         for z in range(len(own) if own else 1):
             for i, (label, policy) in enumerate(policies.items()):
-                shares = _saving_shares(economy, policy, grid, z, a)
+                shares = _saving_shares(economy, as_policy(policy), grid, centre, z, a)
                 middle = np.median(shares, 0)
                 colour, dashes = _look(i)
                 ax.plot(
@@ -116,28 +128,32 @@ def decision_rules(
             if own:
                 ax.annotate(f"$z={own.values[z]:g}$", (grid[0], middle[0]), fontsize=8, va="bottom")
         ax.axvline(centre, color="#888888", linewidth=0.8, linestyle=":")
-        ax.set(title=f"aggregate productivity $Z={common[a]:g}$", xlabel="capital")
+        xlabel = "capital" if households == 1 else "own capital"
+        ax.set(title=f"aggregate productivity $Z={common[a]:g}$", xlabel=xlabel)
     axes[0, 0].set_ylabel(LABELS["saving_share"])
     axes[0, -1].legend()
     return figure
 
 
-def _saving_shares(economy, policy, grid, z, a) -> np.ndarray:
-    """Saving shares on a grid of capital, shape (runs, points)."""
+def _saving_shares(economy, policy, grid, centre, z, a) -> np.ndarray:
+    """The first household's saving shares on a grid of its capital, shape (runs, points)."""
     generator = torch.Generator().manual_seed(0)
     state = economy.reset((len(grid),), generator, torch.float64)
-    changes = {"capital": grid.reshape(state.capital.shape)}
+    capital = torch.full_like(state.capital, centre)
+    capital.reshape(len(grid), capital.shape[1], -1)[:, 0] = grid[:, None]
+    changes = dict.fromkeys(economy.endogenous, capital)
     changes["aggregate"] = torch.full_like(state.aggregate, a)
     if hasattr(state, "idiosyncratic"):
-        changes["idiosyncratic"] = torch.full_like(state.idiosyncratic, z)
+        luck = torch.arange(state.idiosyncratic.shape[-1]) % len(economy.idiosyncratic)
+        changes["idiosyncratic"] = luck.repeat(len(grid), 1)
+        changes["idiosyncratic"][:, 0] = z
     state = state._replace(**changes)
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     shares = []
     for single in singles:
-        shocks = economy.draw((len(grid),), generator, torch.float64)
-        info = economy.step(state, single(state), shocks).info
-        shares.append(info["saving_share"].flatten().numpy())
+        (period,) = walk(single, economy, state, 1, seed=0)
+        shares.append(period.step.info["saving_share"][:, 0].numpy())
     return np.array(shares)
 
 
@@ -204,7 +220,7 @@ def ergodic_distributions(
     Parameters
     ----------
     economy : Economy
-    policies : dict of str to policy
+    policies : dict of str to policy or Solution
         The first is drawn in black as the exact one; each run of the others is a line.
     quantity : str
         A name in the economy's info.
@@ -212,11 +228,14 @@ def ergodic_distributions(
         Of the simulation, the first 200 periods of which are left out.
     """
     samples = []
-    for policy in policies.values():
+    for policy in map(as_policy, policies.values()):
         state = initial_states(policy, economy, paths, seed)
-        info = simulate(policy, economy, state, periods, seed, first=200).info[quantity]
-        by_run = info.unsqueeze(1) if getattr(policy, "runs", None) is None else info
-        samples.append(by_run.movedim(1, 0).flatten(1).numpy())
+        kept = [
+            period.step.info[quantity].reshape(getattr(policy, "runs", None) or 1, -1)
+            for period in walk(policy, economy, state, periods, seed)
+            if period.t >= 200
+        ]
+        samples.append(torch.cat(kept, 1).numpy())
     low, high = np.quantile(samples[0], [0.0005, 0.9995])
     edges = np.linspace(low, high, 51)
     figure, ax = plt.subplots()
@@ -246,23 +265,26 @@ def impulse_responses(
     quantities: tuple[str, ...] = ("capital", "consumption", "saving_share"),
     periods: int = 60,
     paths: int = 4096,
+    household: int | None = None,
 ) -> Figure:
     """Generalised impulse responses in per cent, one panel for each quantity.
 
     Parameters
     ----------
     economy : Economy
-    policies : dict of str to policy
+    policies : dict of str to policy or Solution
         The first is drawn in black as the exact one; of several runs the median and extremes.
     shock : str
         The chain that jumps to its highest value in period 0.
     quantities : tuple of str
     periods, paths : int
+    household : int, optional
+        The one whose own productivity jumps and whose quantities respond; by default all of them.
     """
     figure, axes = plt.subplots(1, len(quantities), figsize=(8.2, 3.0), squeeze=False)
     for i, (label, policy) in enumerate(policies.items()):
         colour, dashes = _look(i)
-        responses = impulse_response(policy, economy, shock, periods, paths)
+        responses = impulse_response(policy, economy, shock, periods, paths, household=household)
         for ax, name in zip(axes[0], quantities, strict=True):
             response = 100 * np.atleast_2d(responses[name].numpy())
             ax.plot(np.median(response, 0), color=colour, linestyle=dashes, label=label)

@@ -7,11 +7,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from lectures_lib import plotting
 from lectures_lib.agents import PPO, PPOConfig
-from lectures_lib.economies import BrockMirman, Planner
+from lectures_lib.economies import BrockMirman, Market, Planner
 from lectures_lib.solvers import solve
 
 ECONOMIES = {"planner": Planner(), "growth": BrockMirman()}
@@ -77,6 +78,77 @@ def test_the_exact_rule_that_is_drawn_is_the_exact_rule():
     figure = plotting.decision_rules(economy, {"exact": solve(economy).policy}, points=5)
     shares = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(shares, economy.alpha * economy.beta, rtol=1e-12)
+
+
+GAMES = {
+    "planner": Planner(3),
+    "market": Market(2),
+    "two goods": Market(2, 2),
+    "atomistic": Market(2, atomistic=True),
+    "half informed": Market(2, n_uninformed=1),
+}
+
+
+class SavesWhenRich:
+    """A rule of own capital and productivity alone, in every role."""
+
+    def __init__(self, economy):
+        self.economy = economy
+
+    def __call__(self, state, moved=None):
+        share = 0.05 + 0.001 * state.capital + 0.02 * state.idiosyncratic.unsqueeze(-1)
+        share = share + 0.03 * state.aggregate[..., None, None]
+        first = {name: r for name, r in self.economy.roles.items() if r.follows is None}
+        parts = share.split([r.n_agents for r in first.values()], -2)
+        return dict(zip(first, parts, strict=True))
+
+
+@pytest.mark.parametrize("economy", list(GAMES.values()), ids=list(GAMES))
+def test_decision_rules_of_several_households_are_those_of_the_first(economy):
+    rule = SavesWhenRich(economy)
+    figure = plotting.decision_rules(economy, {"rule": rule}, points=5, width=0.2)
+    check(figure)
+    for a, ax in enumerate(figure.axes):
+        assert ax.get_xlabel() == "own capital"
+        for z, line in enumerate(ax.lines[:-1]):
+            k, share = line.get_data()
+            assert k.max() / k.min() == pytest.approx(np.exp(0.4))
+            expected = economy.n_goods * (0.05 + 0.001 * k + 0.02 * z + 0.03 * a)
+            np.testing.assert_allclose(share, expected, rtol=1e-7)
+
+
+def test_the_others_are_in_the_steady_state_of_the_solution_that_comes_first():
+    economy = Market(2)
+    nash = solve(economy, "nash")
+    figure = plotting.decision_rules(economy, {"Nash": nash, "again": nash.policy}, points=3)
+    ax = figure.axes[0]
+    centre = nash.steady_state.capital
+    assert ax.lines[-1].get_xdata()[0] == centre and ax.lines[0].get_xdata()[1] == centre
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), ax.lines[1].get_ydata())
+    state = economy.State(
+        torch.full((1, 2, 1), centre, dtype=torch.float64),
+        torch.tensor([[0, 1]]),  # the other one's productivity is the chain's second
+        torch.tensor([0]),
+    )
+    share = nash.policy(state)["household"][0, 0, 0].item()
+    assert ax.lines[0].get_ydata()[1] == pytest.approx(share, rel=1e-12)
+
+
+def test_markets_have_prices_in_every_figure():
+    economy = Market(2, n_uninformed=1)
+    rules = {"one": SavesWhenRich(economy)}
+    figure = plotting.ergodic_distributions(economy, rules, "price", paths=8, periods=220)
+    check(figure)
+    assert figure.axes[0].get_xlabel() == "price of capital"
+    shown = {}
+    for household in (None, 0):
+        figure = plotting.impulse_responses(
+            economy, rules, "idiosyncratic", ("price",), periods=3, paths=64, household=household
+        )
+        check(figure)
+        assert figure.axes[0].get_title() == "price"
+        shown[household] = figure.axes[0].lines[0].get_ydata()[0]
+    assert shown[None] > 1.5 * shown[0] > 0
 
 
 @pytest.mark.parametrize(

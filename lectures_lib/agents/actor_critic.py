@@ -96,7 +96,7 @@ class ActorCriticConfig:
 
 
 class Rollout(NamedTuple):
-    """What an iteration has seen; dictionaries are by role.
+    """What an iteration has seen; dictionaries are by role, of those that learn.
 
     Attributes
     ----------
@@ -160,6 +160,7 @@ class ActorCritic(Agent):
             {
                 name: _Learner(role, c, self.streams, self.device)
                 for name, role in self.economy.roles.items()
+                if role.follows is None
             }
         )
         adam = partial(torch.optim.Adam, betas=(0.9, 0.99), fused=True)
@@ -278,20 +279,25 @@ class ActorCritic(Agent):
         """Everybody moves, stage by stage: the mean action plus an offset, before squashing.
 
         Returns the pooled features that each role saw and the actions, by role. With `look_only`
-        the last stage's roles look and do not act.
+        the last stage's roles look and do not act. A crowd plays the mean action of the role that
+        it follows, and is taken as given.
         """
         seen, actions = {}, {}
         stages = self.economy.stages
         for stage in stages:
             observations = self.economy.observe(state, actions)
             for name in stage:
-                seen[name] = self.economy.roles[name].inputs(observations[name])
+                role = self.economy.roles[name]
+                seen[name] = role.inputs(observations[name])
                 if look_only and stage is stages[-1]:
                     continue
-                raw = self.learners[name].actor(self._standardise(name, seen[name]))
+                leader = role.follows or name
+                raw = self.learners[leader].actor(self._standardise(leader, seen[name]))
                 if name in offsets:
                     raw = raw + offsets[name]
-                actions[name] = self.economy.roles[name].to_physical(raw)
+                if role.follows:
+                    raw = raw.detach()
+                actions[name] = role.to_physical(raw)
         return seen, actions
 
     def _standardise(self, name, x):

@@ -40,18 +40,22 @@ class Analytic(ActorCritic):
     Raises
     ------
     ValueError
-        If there are agents with different interests: the derivative of the sum of their rewards
-        is not what any of them wants.
+        If agents with different interests affect each other: the derivative of the sum of their
+        rewards is not what any of them wants. Massless agents, whom a crowd follows, do not.
     """
 
     config_class = AnalyticConfig
 
     def _build(self):
         roles = self.economy.roles
-        if len(roles) > 1 or any(role.n_agents > 1 and not role.team for role in roles.values()):
+        learners = {name: role for name, role in roles.items() if role.follows is None}
+        massless = learners.keys() <= {role.follows for role in roles.values()}
+        interests = sum(1 if role.team else role.n_agents for role in learners.values())
+        if interests > 1 and not massless:
             raise ValueError(
-                f"{type(self.economy).__name__} has agents with interests of their own (roles "
-                f"{tuple(roles)}); Analytic needs a team or a single agent. Use PPO or Probing."
+                f"{type(self.economy).__name__} has agents with interests of their own that affect "
+                f"each other (roles {tuple(learners)}); Analytic needs a team, a single agent or "
+                "massless agents. Use PPO or Probing."
             )
         super()._build()
 

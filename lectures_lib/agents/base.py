@@ -74,7 +74,8 @@ class NetworkPolicy:
     ----------
     economy : Economy
     actors : dict of str to nn.Module
-        For each role, a network from (runs, *any, features) to (runs, *any, actions).
+        For each role that learns, a network from (runs, *any, features) to (runs, *any, actions);
+        a role that follows another one plays by the other's.
     scales : dict of str to RunningScale
         Standardisation of each role's features.
     runs : int or None
@@ -117,8 +118,9 @@ class NetworkPolicy:
             observations = self.economy.observe(state, actions)
             for name in stage:
                 if name not in actions:
-                    raw = self._raw(name, observations[name])
-                    actions[name] = self.economy.roles[name].to_physical(raw)
+                    role = self.economy.roles[name]
+                    raw = self._raw(role.follows or name, observations[name])
+                    actions[name] = role.to_physical(raw)
         return actions
 
     def _raw(self, name, observation):

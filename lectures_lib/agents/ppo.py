@@ -95,7 +95,8 @@ class PPO(ActorCritic):
     def _draw_noise(self) -> dict[str, Tensor]:
         c = self.config
         noise = {}
-        for name, role in self.economy.roles.items():
+        for name in self.learners:
+            role = self.economy.roles[name]
             shape = (c.horizon, c.groups, c.replicates, role.n_agents, role.n_actions)
             if c.antithetic:
                 half = (*shape[:2], c.replicates // 2, *shape[3:])

@@ -60,8 +60,8 @@ class Probing(ActorCritic):
 
     @property
     def steps_per_iteration(self):
-        """Environment steps per iteration and run, both probes of every role counted."""
-        return super().steps_per_iteration * (1 + 2 * len(self.economy.roles))
+        """Environment steps per iteration and run, both probes of every learner counted."""
+        return super().steps_per_iteration * (1 + 2 * len(self.learners))
 
     @property
     def noise(self) -> float:
@@ -71,7 +71,8 @@ class Probing(ActorCritic):
     def _improve(self, rollout):
         sd = self.noise
         loss = 0.0
-        for name, role in self.economy.roles.items():
+        for name, learner in self.learners.items():
+            role = self.economy.roles[name]
             observations = rollout.observations[name][:, :-1]
             with torch.no_grad():
                 probe = self._signs((*rollout.rewards[name].shape[1:], role.n_actions))
@@ -81,7 +82,7 @@ class Probing(ActorCritic):
                 if role.team:
                     gain = gain.mean(-1, keepdim=True)
                 slope = gain.unsqueeze(-1) * probe / (2 * sd)
-            mean = self.learners[name].actor(observations)
+            mean = learner.actor(observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)
 

@@ -3,12 +3,14 @@
 from ..markov import MarkovChain
 from .base import Economy, FixedAction, Role, Step, TooManyOutcomes, map_state
 from .growth import BrockMirman
+from .market import Market
 from .planner import Planner
 
 __all__ = [
     "BrockMirman",
     "Economy",
     "FixedAction",
+    "Market",
     "MarkovChain",
     "Planner",
     "Role",

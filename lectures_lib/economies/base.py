@@ -66,6 +66,9 @@ class Role:
         Whether each agent sees what all agents of the role see. Its network is then given the
         population's moments beside its own features (:attr:`inputs`); otherwise the features that
         the economy's `observe` returns are all that it knows.
+    follows : str or None
+        The role whose policy these agents follow, without exploring or learning: a crowd. Agents
+        of a role that is followed are massless: they affect nobody but themselves.
     """
 
     n_agents: int
@@ -74,6 +77,7 @@ class Role:
     team: bool
     to_physical: Callable[[Tensor], Tensor]
     full_information: bool = True
+    follows: str | None = None
 
     @property
     def n_inputs(self) -> int:
@@ -213,22 +217,24 @@ class Economy(ABC):
         scale : float
             Half-width of the shifts in logarithms.
         """
-        return state._replace(
-            **{
-                name: self._shift(getattr(state, name), self.state_shapes[name], generator, scale)
-                for name in self.endogenous
-            }
-        )
+        shifted = {}
+        for i, name in enumerate(self.endogenous):
+            x, trailing = getattr(state, name), self.state_shapes[name]
+            shifted[name] = self._shift(x, trailing, generator, scale, shuffle=i > 0)
+        return state._replace(**shifted)
 
     @staticmethod
-    def _shift(x, trailing, generator, scale):
+    def _shift(x, trailing, generator, scale, shuffle):
         def draw(shape):
             return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
 
         batch = x.shape[: x.dim() - len(trailing)]
         n = batch[-1] if batch else 1
         # Draw number i of n lies in the i-th of n equal strata of [0, 1].
-        strata = (torch.arange(n, device=x.device) + draw(batch)) / n
+        order = torch.arange(n, device=x.device)
+        if shuffle:  # so that a second variable does not move along with the first
+            order = draw(batch).argsort(-1)
+        strata = (order + draw(batch)) / n
         shift = (2 * strata - 1).reshape(batch + (1,) * len(trailing))
         if math.prod(trailing) > 1:
             shift = shift + 2 * draw(x.shape) - 1

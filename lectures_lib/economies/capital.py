@@ -260,3 +260,43 @@ class CapitalEconomy(Economy):
         for i in range(n):
             probability = probability * own_p[pick[:, 1 + i], ..., i]
         return CapitalShocks(own, all_u[pick[:, 0]]), probability
+
+    def sampled_outcomes(self, state, draws: int, generator) -> tuple[CapitalShocks, Tensor]:
+        """Next shocks where :meth:`outcomes` are too many to list: the others' luck is drawn.
+
+        Every aggregate productivity meets the same `draws` vectors of individual ones. Each
+        household's own luck is stratified over the draws, and weighted so that the chances of its
+        own next productivities are exact.
+
+        Parameters
+        ----------
+        state : CapitalState, shape (*batch, ...)
+        draws : int
+        generator : torch.Generator
+
+        Returns
+        -------
+        shocks : CapitalShocks, shape (outcomes, *batch, ...)
+        weight : Tensor, shape (outcomes, *batch, households)
+            Sums to one over the first dimension, for every household.
+        """
+        dtype, device = state.capital.dtype, state.capital.device
+        batch, n = state.aggregate.shape, self.n_households
+        shape = (draws, *batch, n)
+        order = torch.rand(shape, generator=generator, device=device).argsort(0)
+        within = torch.rand(shape, generator=generator, device=device, dtype=dtype)
+        own = (order + within) / draws
+        index = self.idiosyncratic.next(state.idiosyncratic, own)
+        _, probability = self.idiosyncratic.outcomes(state.idiosyncratic, dtype)
+        same = torch.stack([index == j for j in range(len(self.idiosyncratic))]).to(dtype)
+        share = probability / same.sum(1).clamp_min(1)
+        weight = (same * share.unsqueeze(1)).sum(0)
+        weight = weight / weight.sum(0)
+        common, chance = self.aggregate.outcomes(state.aggregate, dtype)
+        values = len(common)
+        every = CapitalShocks(
+            own.repeat(values, *[1] * (own.dim() - 1)),
+            common.repeat_interleave(draws, 0),
+        )
+        weight = (chance[:, None, ..., None] * weight).flatten(0, 1)
+        return every, weight

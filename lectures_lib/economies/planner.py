@@ -56,6 +56,15 @@ class Planner(CapitalEconomy):
         """Each household's log capital and log productivities, shape (*batch, N, M + 2)."""
         return {"planner": self.own_features(state)}
 
+    def unit_cost(self, total_investment):
+        """Average cost of a unit of each good, by the total that is made."""
+        return self.phi / 2 * total_investment
+
+    def actions_for(self, state, investment):
+        """The spending shares that make `investment` (*batch, N, M)."""
+        cost = self.unit_cost(investment.sum(-2, keepdim=True))
+        return {"planner": cost * investment / self.output(state).unsqueeze(-1)}
+
     def transition(self, state, actions, shocks) -> Step:
         """One period; `actions["planner"]` holds spending shares (*batch, N, M)."""
         share = actions["planner"]

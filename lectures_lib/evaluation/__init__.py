@@ -1,12 +1,24 @@
 """How good is a policy? Measured against the exact one, under the same shocks."""
 
+from .accuracy import DynamicAccuracy, dynamic_accuracy
+from .best_response import BestResponse
+from .exploitability import Exploitability, exploitability
+from .moments import Estimate, Moments, ergodic_moments
 from .report import Report, evaluate
 from .simulation import best_fixed_action, impulse_response, initial_states, simulate
 
 __all__ = [
+    "BestResponse",
+    "DynamicAccuracy",
+    "Estimate",
+    "Exploitability",
+    "Moments",
     "Report",
     "best_fixed_action",
+    "dynamic_accuracy",
+    "ergodic_moments",
     "evaluate",
+    "exploitability",
     "impulse_response",
     "initial_states",
     "simulate",

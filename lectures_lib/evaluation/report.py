@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
 from ..solvers import euler_residuals
-from .simulation import ERGODIC_AFTER, initial_states, simulate, welfare_horizon
+from ..solvers.euler import EXACT_OUTCOMES, in_actions, in_regime
+from .moments import CORRELATION, Moments, MomentSums
+from .simulation import (
+    ERGODIC_AFTER,
+    as_policy,
+    initial_states,
+    learned_roles,
+    require_finite,
+    walk,
+    welfare_horizon,
+)
 
 #: Every so many periods a state joins the sample on which rules are compared.
 PERIODS_BETWEEN_STATES = 40
+# Euler residuals are taken of as many of these states as keep the number of stocks, times that of
+# next shocks, below this: all with one household, a few dozen with a hundred.
+LARGEST_SAMPLE = 200_000
+# Outcomes that are assumed where they are drawn.
+DRAWN_OUTCOMES = 80
+#: The moments of a report.
+REPORTED = (
+    *(f"{m} of {x}" for x in ("capital", "consumption", "saving share") for m in ("mean", "s.d.")),
+    CORRELATION,
+)
 
 
 @dataclass(frozen=True)
@@ -23,13 +45,17 @@ class Report:
     ----------
     consumption_equivalent_loss : float or array
         Share of consumption, in every period and state, that somebody who follows the reference
-        would give up rather than follow the policy, from the economy's initial distribution.
+        would give up rather than follow the policy, from the economy's initial distribution. It is
+        computed from the mean welfare of all households, so that in a game it is negative where
+        everybody is better off than in the reference.
     loss_standard_error : float or array
         Monte Carlo standard error of the loss.
     policy_error_mean, policy_error_max : float or array
         Relative difference of actions, on the reference's ergodic set.
     euler_residual_mean, euler_residual_max : float or array
-        Absolute unit-free Euler residuals on the ergodic set (the reference's if there is one).
+        Absolute unit-free Euler residuals on the ergodic set (the reference's if there is one), of
+        the reference's regime, and otherwise of the economy's own game. As capital cannot be sold,
+        a household that would like to consume more counts with at most what it spends on capital.
     moments : dict of str to float or array
         Ergodic mean and standard deviation of capital, consumption and saving share, and the
         correlation of the saving share with productivity.
@@ -38,10 +64,16 @@ class Report:
     reference_euler_residual_max : float
         The reference's own accuracy: losses below its square mean nothing.
 
+    regime : str or None
+        Whose conditions the Euler residuals are of; None for the economy's own game.
+
     Notes
     -----
     What needs a reference is NaN, and its dictionary empty, without one. Euler residuals are NaN
-    where there are too many next shocks to list.
+    where the reference is a Markov-perfect equilibrium: its first-order conditions have the slopes
+    of everybody's decision rules in them, and no residual of the open-loop conditions says how
+    good it is. They are NaN, too, where the economy cuts an action to what is feasible: a little
+    more of it has no effect, and so no cost.
     """
 
     consumption_equivalent_loss: float | np.ndarray
@@ -53,6 +85,7 @@ class Report:
     moments: dict = field(default_factory=dict)
     reference_moments: dict = field(default_factory=dict)
     reference_euler_residual_max: float = float("nan")
+    regime: str | None = None
 
     def __str__(self):
         rows = [
@@ -99,10 +132,10 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
 
     Parameters
     ----------
-    policy : callable
+    policy : callable or Solution
         Learned or exact; with several runs, each is judged under the same shocks.
     economy : Economy
-        With one role.
+        Its roles are judged together, those that follow another one apart.
     reference : callable or Solution, optional
         The exact policy.
     seed : int
@@ -119,53 +152,41 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     ValueError
         If an action or a state is not a finite number.
     """
-    reference = getattr(reference, "policy", reference)
-    if len(economy.roles) != 1:
-        raise ValueError(
-            f"{type(economy).__name__} has the roles {tuple(economy.roles)}; evaluate judges "
-            "economies with one role."
-        )
-    (role,) = economy.roles
-    horizon = max(welfare_horizon(economy), 2 * ERGODIC_AFTER)
-
-    def run(p):
-        state = initial_states(p, economy, paths, seed)
-        return simulate(p, economy, state, horizon, seed + 1, first=ERGODIC_AFTER)
-
-    own = run(policy)
+    judged = policy if reference is None else reference
+    regime = getattr(judged, "regime", None)
+    policy, reference = map(as_policy, (policy, reference))
+    own = _follow(policy, economy, paths, seed)
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
+    moments = {name: own.moments[name].value for name in REPORTED}
 
     if reference is None:
         nan = squeeze([float("nan")] * len(singles))
-        samples = [_sample(own, None if runs is None else i) for i in range(len(singles))]
-        residuals = [_residuals(economy, p, s) for p, s in zip(singles, samples, strict=True)]
-        return Report(
-            nan,
-            nan,
-            nan,
-            nan,
-            squeeze([r.mean().item() for r in residuals]),
-            squeeze([r.max().item() for r in residuals]),
-            {n: squeeze(m) for n, m in _moments(own.info, runs).items()},
-        )
+        samples = [own.sample(None if runs is None else i) for i in range(len(singles))]
+        residuals = [
+            _residuals(economy, p, s, regime) for p, s in zip(singles, samples, strict=True)
+        ]
+        means, largest = ([getattr(r, f)().item() for r in residuals] for f in ("mean", "max"))
+        return Report(*[nan] * 4, squeeze(means), squeeze(largest), moments=moments, regime=regime)
 
-    exact = run(reference)
-    per_path = own.value[role].mean(-1).reshape(len(singles), paths)
-    exact_per_path = exact.value[role].mean(-1)
-    exact_equivalent = economy.consumption_equivalent(exact_per_path.mean())
+    exact = _follow(reference, economy, paths, seed)
+    per_path = own.value.reshape(len(singles), paths)
+    mean = exact.value.mean()
+    exact_equivalent = economy.consumption_equivalent(mean)
     equivalent = economy.consumption_equivalent(per_path.mean(-1))
     # The loss is nearly linear in the difference of values: its slope scales their error.
-    difference = per_path - exact_per_path
-    nudge = 1e-6 * exact_per_path.mean().abs()
-    slope = economy.consumption_equivalent(exact_per_path.mean() + nudge) - exact_equivalent
+    difference = per_path - exact.value
+    nudge = 1e-6 * mean.abs()
+    slope = economy.consumption_equivalent(mean + nudge) - exact_equivalent
     error = difference.std(-1) / paths**0.5 * (slope / nudge / exact_equivalent).abs()
 
-    sample = _sample(exact, None)
-    exact_action = reference(sample)[role]
-    policy_errors = [((p(sample)[role] - exact_action) / exact_action).abs() for p in singles]
-    residuals = [_residuals(economy, p, sample) for p in singles]
+    sample = exact.sample(None)
+    exact_action = _actions(economy, reference, sample)
+    policy_errors = [
+        (_actions(economy, p, sample) / exact_action - 1).abs().nan_to_num(nan=0.0) for p in singles
+    ]
+    residuals = [_residuals(economy, p, sample, regime) for p in singles]
     return Report(
         squeeze((1 - equivalent / exact_equivalent).tolist()),
         squeeze(error.tolist()),
@@ -173,52 +194,79 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         squeeze([e.max().item() for e in policy_errors]),
         squeeze([r.mean().item() for r in residuals]),
         squeeze([r.max().item() for r in residuals]),
-        {n: squeeze(m) for n, m in _moments(own.info, runs).items()},
-        {n: float(m[0]) for n, m in _moments(exact.info, None).items()},
-        _residuals(economy, reference, sample).max().item(),
+        moments,
+        {name: exact.moments[name].value for name in REPORTED},
+        _residuals(economy, reference, sample, regime).max().item(),
+        regime,
     )
 
 
-def _residuals(economy, policy, sample):
-    """Absolute Euler residuals, NaN where there are too many outcomes for exact expectations."""
+class _Followed(NamedTuple):
+    """What is kept of a simulation: welfare (*runs, paths), moments, states some periods apart."""
+
+    value: Tensor
+    moments: Moments
+    states: list
+
+    def sample(self, run):
+        """States from the ergodic set, shape (states, ...)."""
+        states = self.states
+        if run is not None:
+            states = [map_state(lambda x: x[run], s) for s in states]
+        return map_state(lambda *x: torch.cat(x), *states)
+
+
+def _follow(policy, economy, paths, seed) -> _Followed:
+    start = initial_states(policy, economy, paths, seed)
+    horizon = max(welfare_horizon(economy), 2 * ERGODIC_AFTER)
+    learned, sums, states, value = learned_roles(economy), MomentSums(economy), [], 0.0
+    for t, state, step in walk(policy, economy, start, horizon, seed + 1):
+        rewards = torch.cat([step.rewards[name] for name in learned], -1)
+        value = value + economy.discount**t * rewards.mean(-1)
+        if t >= ERGODIC_AFTER:
+            sums.add(state, step.info)
+            if (t - ERGODIC_AFTER) % PERIODS_BETWEEN_STATES == 0:
+                states.append(state)
+    require_finite(value, " and ".join(learned))
+    return _Followed(value, sums.moments(), states)
+
+
+def _actions(economy, policy, state):
+    """Actions of all who choose for themselves, shape (*batch, agents, actions)."""
+    actions = policy(state)
+    return torch.cat([actions[name] for name in learned_roles(economy)], -2)
+
+
+@torch.no_grad()
+def _residuals(economy, policy, sample, regime):
+    """Absolute Euler residuals of a part of the sample, NaN where there is no Euler equation."""
     try:
-        return euler_residuals(economy, policy, sample).abs()
-    except TooManyOutcomes:
+        in_regime(economy, regime)
+    except ValueError:
         return torch.full((1,), float("nan"))
+    few = _thin(economy, sample)
+    try:
+        residual = euler_residuals(economy, policy, few, regime)
+    except torch.linalg.LinAlgError:
+        return torch.full((1,), float("nan"))
+    no_luck = economy.Shocks(
+        *(few.capital.new_zeros((len(residual), *s)) for s in economy.shock_shapes.values())
+    )
+    info = economy.step(few, in_actions(economy, policy(few)), no_luck).info
+    spent = info["saving_share"] * info["output"] / info["consumption"]
+    limit = spent.repeat_interleave(residual.shape[-1] // spent.shape[-1], -1)
+    return torch.where(residual < -limit, limit, residual.abs())
 
 
-def _sample(paths, run):
-    """States from the ergodic set, some periods apart, shape (states, ...)."""
-    states = paths.states[::PERIODS_BETWEEN_STATES]
-    if run is not None:
-        states = [map_state(lambda x: x[run], s) for s in states]
-    return map_state(lambda *x: torch.cat(x), *states)
-
-
-def _moments(info, runs) -> dict[str, list[float]]:
-    """Ergodic moments, one number per run."""
-
-    def by_run(name):
-        x = info[name] if runs is not None else info[name].unsqueeze(1)
-        return x.movedim(1, 0).flatten(1)
-
-    moments = {}
-    for name, label in (
-        ("capital", "capital"),
-        ("consumption", "consumption"),
-        ("saving_share", "saving share"),
-    ):
-        x = by_run(name)
-        moments[f"mean of {label}"] = x.mean(-1).tolist()
-        moments[f"s.d. of {label}"] = x.std(-1).tolist()
-    saving, productivity = by_run("saving_share"), by_run("productivity")
-    pairs = zip(saving, productivity, strict=True)
-    moments["correlation of saving share and productivity"] = [_correlation(s, z) for s, z in pairs]
-    return moments
-
-
-def _correlation(x, y) -> float:
-    """Pearson's correlation; NaN for a constant, whose correlation is not defined."""
-    x, y = x - x.mean(), y - y.mean()
-    spread = x.square().mean() * y.square().mean()
-    return ((x * y).mean() / spread.sqrt()).item() if spread > 1e-20 else float("nan")
+def _thin(economy, sample):
+    """States of the sample, evenly spread, in a number whose residuals take seconds."""
+    try:
+        one = map_state(lambda x: x[:1], sample)
+        outcomes = len(economy.outcomes(one)[1])
+    except TooManyOutcomes:
+        outcomes = DRAWN_OUTCOMES
+    if outcomes > EXACT_OUTCOMES:
+        outcomes = DRAWN_OUTCOMES
+    stocks = sample.capital[0].numel()
+    every = -(-len(sample.capital) * stocks * outcomes // LARGEST_SAMPLE)
+    return map_state(lambda x: x[::every], sample)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from ..economies.base import Economy, FixedAction, map_state
+from ..economies.base import Economy, FixedAction, Step, map_state
+from ..solvers import Solution
+from ..solvers.euler import in_actions
 
 # Welfare sums stop when the discount factor has fallen to this; periods before ERGODIC_AFTER are
 # left out of moments, so that initial capital is forgotten.
 SMALLEST_DISCOUNT = 1e-6
 ERGODIC_AFTER = 200
+#: What impulse responses are computed of, where an economy has it.
+RESPONSES = ("capital", "output", "consumption", "investment", "saving_share", "price")
 
 
 class Paths(NamedTuple):
@@ -34,7 +39,63 @@ class Paths(NamedTuple):
     info: dict[str, Tensor]
 
 
+class Period(NamedTuple):
+    """A period of a simulation.
+
+    Attributes
+    ----------
+    t : int
+    state : State
+        At its beginning.
+    step : Step
+        What it brings.
+    """
+
+    t: int
+    state: Any
+    step: Step
+
+
 @torch.no_grad()
+def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[Period]:
+    """The periods of a simulation, one by one; the shocks depend on `seed` alone.
+
+    Nothing is kept, so that hundreds of households on a thousand paths need little memory.
+
+    Parameters
+    ----------
+    policy : callable
+        Roles that follow others may be left out of its actions.
+    economy : Economy
+    state : State, shape (paths, ...) or (runs, paths, ...)
+        All runs of a path receive the same shocks.
+    periods, seed : int
+
+    Yields
+    ------
+    Period
+
+    Raises
+    ------
+    ValueError
+        If a state is impossible or an action of the first period is not a finite number.
+    """
+    economy.check_state(state)
+    field = getattr(state, economy.endogenous[0])
+    trailing = len(economy.state_shapes[economy.endogenous[0]])
+    paths = field.shape[field.dim() - trailing - 1]
+    generator = torch.Generator(field.device).manual_seed(seed)
+    for t in range(periods):
+        actions = in_actions(economy, policy(state))
+        if t == 0:
+            for name, action in actions.items():
+                if not torch.isfinite(action).all():
+                    raise ValueError(f"the policy's actions for {name!r} are not all finite.")
+        step = economy.step(state, actions, economy.draw((paths,), generator, field.dtype))
+        yield Period(t, state, step)
+        state = step.state
+
+
 def simulate(
     policy, economy: Economy, state, periods: int, seed: int, *, first: int = 0, every: int = 1
 ) -> Paths:
@@ -56,31 +117,34 @@ def simulate(
     ValueError
         If a state is impossible or an action is not a finite number.
     """
-    economy.check_state(state)
-    field = getattr(state, economy.endogenous[0])
-    trailing = len(economy.state_shapes[economy.endogenous[0]])
-    paths = field.shape[field.dim() - trailing - 1]
-    generator = torch.Generator(field.device).manual_seed(seed)
     value: dict[str, Tensor] = {}
     states, infos = [], []
-    for t in range(periods):
-        actions = policy(state)
-        if t == 0:
-            for name, action in actions.items():
-                if not torch.isfinite(action).all():
-                    raise ValueError(f"the policy's actions for {name!r} are not all finite.")
-        step = economy.step(state, actions, economy.draw((paths,), generator, field.dtype))
+    for t, now, step in walk(policy, economy, state, periods, seed):
         for name, reward in step.rewards.items():
             value[name] = value.get(name, 0.0) + economy.discount**t * reward
         if t >= first and (t - first) % every == 0:
-            states.append(state)
+            states.append(now)
             infos.append(step.info)
-        state = step.state
     for name, total in value.items():
-        if not torch.isfinite(total).all():
-            raise ValueError(f"the policy leads to rewards for {name!r} that are not all finite.")
+        require_finite(total, name)
     info = {name: torch.stack([i[name] for i in infos]) for name in (infos[0] if infos else {})}
     return Paths(states, value, info)
+
+
+def require_finite(value: Tensor, role: str) -> None:
+    """Refuse discounted rewards that are not finite numbers."""
+    if not torch.isfinite(value).all():
+        raise ValueError(f"the policy leads to rewards for {role!r} that are not all finite.")
+
+
+def as_policy(policy):
+    """A solution's policy, or the policy itself."""
+    return policy.policy if isinstance(policy, Solution) else policy
+
+
+def learned_roles(economy: Economy) -> list[str]:
+    """The roles that choose for themselves; the others follow one of them."""
+    return [name for name, role in economy.roles.items() if role.follows is None]
 
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):
@@ -105,30 +169,28 @@ def best_fixed_action(economy: Economy, paths: int = 1024, seed: int = 0) -> Fix
     Parameters
     ----------
     economy : Economy
-        With one role.
+        In which all roles have the same actions.
     paths, seed : int
         The maximum is taken on the sample of shocks that they name.
 
     Returns
     -------
     FixedAction
-        The physical action with the highest welfare when every agent always takes it.
+        The physical action with the highest mean welfare when every agent always takes it.
     """
-    ((name, role),) = economy.roles.items()
+    learned = learned_roles(economy)
+    role = economy.roles[learned[0]]
     horizon = welfare_horizon(economy)
 
     def physical(raw: float) -> FixedAction:
-        return FixedAction(economy, role.to_physical(torch.tensor([[raw]]).double()).item())
+        action = role.to_physical(torch.full((1, role.n_actions), raw).double())
+        return FixedAction(economy, action[0, 0].item())
 
     def loss(raw: float) -> float:
         policy = physical(raw)
         state = initial_states(policy, economy, paths, seed)
-        return (
-            -simulate(policy, economy, state, horizon, seed, first=horizon)
-            .value[name]
-            .mean()
-            .item()
-        )
+        value = simulate(policy, economy, state, horizon, seed, first=horizon).value
+        return -torch.cat([value[name] for name in learned], -1).mean().item()
 
     return physical(minimize_scalar(loss, bounds=(-6.0, 6.0), method="bounded").x)
 
@@ -140,6 +202,7 @@ def impulse_response(
     periods: int = 60,
     paths: int = 4096,
     seed: int = 0,
+    household: int | None = None,
 ) -> dict[str, Tensor]:
     r"""Generalised impulse responses to the highest value of a productivity chain.
 
@@ -150,35 +213,53 @@ def impulse_response(
 
     Parameters
     ----------
-    policy : callable
+    policy : callable or Solution
     economy : Economy
     shock : str
         Name of the state's field that is moved in period 0.
     periods, paths, seed : int
+    household : int, optional
+        The one household whose own productivity is moved, and whose quantities respond; by default
+        those of all.
 
     Returns
     -------
     dict of str to Tensor, shape (periods,) or (runs, periods)
-        Relative deviations of capital, output, consumption, investment and saving share.
+        Relative deviations of capital, output, consumption, investment and saving share, and of
+        the price where there is one.
 
     Raises
     ------
     ValueError
-        If the economy has no such chain.
+        If the economy has no such chain or household.
     """
+    policy = as_policy(policy)
     if shock not in economy.state_shapes or shock in economy.endogenous:
         chains = [n for n in economy.state_shapes if n not in economy.endogenous]
         raise ValueError(f"shock={shock!r}: expected one of {chains}.")
+    n = economy.state_shapes["capital"][0]
+    if household is not None and not 0 <= household < n:
+        raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
     start = initial_states(policy, economy, paths, seed)
-    burnt = simulate(policy, economy, start, ERGODIC_AFTER + 1, seed, first=ERGODIC_AFTER)
-    base = burnt.states[0]
-    highest = len(getattr(economy, shock)) - 1
-    moved = base._replace(**{shock: torch.full_like(getattr(base, shock), highest)})
-    responses = {}
-    before = simulate(policy, economy, base, periods, seed + 1).info
-    after = simulate(policy, economy, moved, periods, seed + 1).info
-    runs = 0 if getattr(policy, "runs", None) is None else 1
-    for name in ("capital", "output", "consumption", "investment", "saving_share"):
-        mean = [x[name].flatten(1 + runs).mean(-1) for x in (after, before)]
-        responses[name] = (mean[0] / mean[1] - 1).movedim(0, -1)
-    return responses
+    for period in walk(policy, economy, start, ERGODIC_AFTER + 1, seed):
+        base = period.state
+    index = getattr(base, shock).clone()
+    who = index if household is None or shock == "aggregate" else index[..., household]
+    who.fill_(len(getattr(economy, shock)) - 1)
+    lead = base.aggregate.dim()
+    responses: dict[str, list] = {}
+    pairs = zip(
+        walk(policy, economy, base, periods, seed + 1),
+        walk(policy, economy, base._replace(**{shock: index}), periods, seed + 1),
+        strict=True,
+    )
+    for pair in pairs:
+        for name in RESPONSES:
+            if name not in pair[0].step.info:
+                continue
+            x = [p.step.info[name] for p in pair]
+            if household is not None and name != "price":
+                x = [q.select(lead, household) for q in x]
+            before, after = (q.reshape(*base.aggregate.shape[:-1], -1).mean(-1) for q in x)
+            responses.setdefault(name, []).append(after / before - 1)
+    return {name: torch.stack(response, -1) for name, response in responses.items()}

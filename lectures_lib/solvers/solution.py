@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
 
 from torch import Tensor
 
-from ..economies import BrockMirman, Planner
+from ..economies import BrockMirman, Market, Planner
 from ..economies.base import Economy
 from .euler import euler_residuals
+from .euler_network import euler_network
+from .regimes import resolve_regime
 from .steady_state import SteadyState, steady_state
-from .time_iteration import time_iteration
+from .time_iteration import time_iteration, usual_degrees
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Solution:
     Attributes
     ----------
     economy : Economy
+    regime : str
+        Who takes what as given.
     policy : callable
         ``policy(state)`` gives physical actions by role, as a learned policy does.
     iterations : int
@@ -29,27 +32,34 @@ class Solution:
     """
 
     economy: Economy
+    regime: str
     policy: Callable
     iterations: int = 0
 
     def euler_residuals(self, state) -> Tensor:
         """Unit-free residuals at `state` (:func:`lectures_lib.solvers.euler_residuals`)."""
-        return euler_residuals(self.economy, self.policy, state)
+        return euler_residuals(self.economy, self.policy, state, self.regime)
 
     @property
     def steady_state(self) -> SteadyState:
         """The deterministic steady state."""
-        return steady_state(self.economy)
+        return steady_state(self.economy, self.regime)
 
 
-@singledispatch
-def solve(economy: Economy) -> Solution:
+def solve(economy: Economy, regime: str | None = None, method: str | None = None) -> Solution:
     """Solve an economy exactly.
 
     Parameters
     ----------
-    economy : Planner or BrockMirman
-        A planner needs one household and one good.
+    economy : Planner, Market or BrockMirman
+    regime : {"planner", "competitive", "nash", "monopsony"}, optional
+        Whose choices rule: the planner's; or, in a market, those of households that take prices
+        as given (the default), that know their own effect on prices and take the others' spending
+        or orders as given (open-loop Nash equilibrium; see :func:`markov_perfect` for the other
+        kind), or that collude.
+    method : {"time iteration", "network"}, optional
+        By default time iteration where it is precise (a few households with one or two goods), and
+        a network elsewhere.
 
     Returns
     -------
@@ -60,7 +70,7 @@ def solve(economy: Economy) -> Solution:
     TypeError
         If there is no solver for the economy.
     ValueError
-        If there is one, but not at this size.
+        If the regime or method is unknown, or time iteration is asked for at too large a size.
 
     Examples
     --------
@@ -68,24 +78,23 @@ def solve(economy: Economy) -> Solution:
     >>> round(solve(Planner()).steady_state.capital, 3)
     25.634
     """
-    raise TypeError(f"there is no solver for {type(economy).__name__}.")
+    if not isinstance(economy, Planner | Market | BrockMirman):
+        raise TypeError(f"there is no solver for {type(economy).__name__}.")
+    regime = resolve_regime(economy, regime)
+    if isinstance(economy, BrockMirman):
+        return Solution(economy, regime, _brock_mirman(economy))
+    if method is None:
+        method = "time iteration" if usual_degrees(economy, regime) else "network"
+    if method == "network":
+        return Solution(economy, regime, *euler_network(economy, regime))
+    if method != "time iteration":
+        raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
+    return Solution(economy, regime, *time_iteration(economy, regime))
 
 
-@solve.register
-def _(economy: Planner) -> Solution:
-    if (economy.n_households, economy.n_goods) != (1, 1):
-        raise ValueError(
-            f"n_households={economy.n_households}, n_goods={economy.n_goods}: the planner is "
-            "solved for one household and one good."
-        )
-    policy, iterations = time_iteration(economy)
-    return Solution(economy, policy, iterations)
-
-
-@solve.register
-def _(economy: BrockMirman) -> Solution:
+def _brock_mirman(economy):
     def policy(state, moved=None):
         share = 1 - economy.alpha * economy.beta
         return {"planner": (share * economy.output(state)).unsqueeze(-1)}
 
-    return Solution(economy, policy)
+    return policy

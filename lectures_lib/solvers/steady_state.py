@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from scipy.optimize import brentq
 
-from ..economies import BrockMirman, FixedAction, MarkovChain, Planner
+from ..economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
 from ..economies.base import Economy
 from .euler import euler_residuals
+from .regimes import resolve_regime
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class SteadyState:
     output, consumption : float
         Per household and period, units of the final good.
     saving_share : float
-        Share of output that is not consumed.
+        Share of output that is spent on capital.
+    price : float
+        Of a unit of capital: what a household pays for it, on average.
     """
 
     capital: float
@@ -33,18 +36,32 @@ class SteadyState:
     output: float
     consumption: float
     saving_share: float
+    price: float
 
 
 def steady_state(
-    economy: Economy, regime: str = "planner", method: str = "closed form"
+    economy: Economy, regime: str | None = None, method: str = "closed form"
 ) -> SteadyState:
-    """The deterministic steady state of an economy.
+    r"""The deterministic steady state of an economy.
+
+    With :math:`K_c` the planner's (:attr:`~.CapitalEconomy.efficient_capital`), capital is
+
+    ============================  ================================================
+    planner, competitive market   :math:`K_c`
+    Nash in spending              :math:`K_c\,(1 - 1/(2N))^{1/(2-\alpha)}`
+    Nash in quantities            :math:`K_c\,(1 + 1/N)^{-1/(2-\alpha)}`
+    joint monopsony               :math:`K_c\,2^{-1/(2-\alpha)}`
+    any of them, profit rebated   :math:`K_c`
+    ============================  ================================================
+
+    The two Nash equilibria are open loop: each household takes as given what the others will
+    spend, or order, for ever.
 
     Parameters
     ----------
-    economy : Planner or BrockMirman
-    regime : {"planner"}
-        Whose choices rule.
+    economy : Planner, Market or BrockMirman
+    regime : {"planner", "competitive", "nash", "monopsony"}, optional
+        Whose choices rule. By default the planner's, and in a market the competitive households'.
     method : {"closed form", "root finder"}
         Evaluate the formula of chapter *Steady state*, or find the capital at which the Euler
         residual of the economy's own code is zero. The two agree to rounding.
@@ -56,32 +73,48 @@ def steady_state(
     TypeError
         If there is no formula for the economy.
     """
-    if not isinstance(economy, Planner | BrockMirman):
+    if not isinstance(economy, Planner | Market | BrockMirman):
         raise TypeError(f"no steady state is known for {type(economy).__name__}.")
-    if regime != "planner":
-        raise ValueError(f"regime={regime!r}: {type(economy).__name__} knows 'planner' only.")
+    regime = resolve_regime(economy, regime)
     if method == "closed form":
-        capital = economy.efficient_capital
+        capital = economy.efficient_capital * _distortion(economy, regime)
     elif method == "root finder":
-        capital = _root(economy)
+        capital = _root(economy, regime)
     else:
         raise ValueError(f"method={method!r}: expected 'closed form' or 'root finder'.")
     return _quantities(economy, capital)
 
 
+def _distortion(economy, regime) -> float:
+    """Capital relative to the planner's."""
+    n = economy.n_households if isinstance(economy, Market) else 1
+    if regime in ("planner", "competitive") or economy.rebate_profits:
+        cost = 1.0
+    elif regime == "monopsony":
+        cost = 2.0
+    elif economy.action == "spending":
+        cost = 1 / (1 - 1 / (2 * n))
+    else:
+        cost = 1 + 1 / n
+    # Marginal cost relative to the price raises what capital has to earn.
+    return cost ** (1 / (economy.alpha - 2))
+
+
 def _quantities(economy, capital) -> SteadyState:
     if isinstance(economy, BrockMirman):
         output = economy.aggregate.mean * (capital / economy.efficient_capital) ** economy.alpha
-        investment = spending = capital
-    else:
-        productivity = economy.idiosyncratic.mean * economy.aggregate.mean
-        output = productivity * capital**economy.alpha
-        investment = economy.delta * capital
-        # X_j = phi I_j^2 / 2 in total, of which each of N households bears its part, for M goods.
-        total = economy.phi / 2 * (economy.n_households * investment) ** 2
-        spending = economy.n_goods * total / economy.n_households
-    consumption = output - spending
-    return SteadyState(capital, investment, output, consumption, spending / output)
+        return SteadyState(capital, capital, output, output - capital, capital / output, 1.0)
+    productivity = economy.idiosyncratic.mean * economy.aggregate.mean
+    output = productivity * capital**economy.alpha
+    investment = economy.delta * capital
+    total = economy.n_households * investment
+    price = economy.unit_cost(total)
+    spending = economy.n_goods * price * investment
+    rebate = 0.0
+    if getattr(economy, "rebate_profits", False):
+        rebate = economy.n_goods * economy.phi / 2 * total**2 / economy.n_households
+    consumption = output - spending + rebate
+    return SteadyState(capital, investment, output, consumption, spending / output, price)
 
 
 def without_risk(economy: Economy) -> Economy:
@@ -94,7 +127,7 @@ def without_risk(economy: Economy) -> Economy:
     return replace(economy, **chains)
 
 
-def _root(economy) -> float:
+def _root(economy, regime) -> float:
     riskless = without_risk(economy)
     generator = torch.Generator().manual_seed(0)
     template = riskless.reset((1,), generator, torch.float64)
@@ -103,10 +136,13 @@ def _root(economy) -> float:
         quantities = _quantities(riskless, capital)
         if isinstance(riskless, BrockMirman):
             action = quantities.consumption
+        elif getattr(riskless, "action", "spending") == "quantity":
+            action = quantities.investment
         else:
             action = quantities.saving_share / riskless.n_goods
-        state = template._replace(capital=torch.full_like(template.capital, capital))
-        return euler_residuals(riskless, FixedAction(riskless, action), state).mean().item()
+        stocks = {name: torch.full_like(template.capital, capital) for name in riskless.endogenous}
+        policy = FixedAction(riskless, action)
+        return euler_residuals(riskless, policy, template._replace(**stocks), regime).mean().item()
 
     # Widen a bracket around one, without help from the formula that is being verified.
     low = high = 1.0

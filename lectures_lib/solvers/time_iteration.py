@@ -1,172 +1,405 @@
-"""Time iteration for the planner with one household and one good.
+"""Time iteration for the planner and the market, with any few households and goods.
 
-Chapter *Global solution*. The unknown is the logarithm of the expected marginal value of capital,
-a function of next period's capital for each current productivity, written as a Chebyshev
+Chapter *Global solution*. The unknown is the logarithm of the expected marginal value of each
+stock, a function of next period's capital for each current productivity, written as a Chebyshev
 polynomial in log capital: it is smooth and nearly linear, which investment is not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.polynomial import chebyshev
+from scipy.optimize import NoConvergence, anderson
+from torch import Tensor
 
-from ..economies.planner import Planner
+from ..economies.capital import CapitalEconomy
+from .polynomials import Polynomials
+from .productivity import JointChain
+from .regimes import JOINT, Conditions
+
+#: Degrees of the polynomials by the numbers of households and goods: on the first box and, where
+#: there are two, on the ergodic set's. Found by raising them until residuals were small enough.
+DEGREES = {
+    (1, 1): (16,),
+    (2, 1): (6,),
+    (3, 1): (5,),
+    (4, 1): (4,),
+    (5, 1): (3,),
+    (1, 2): (7,),
+    (2, 2): (4, 4),
+    (3, 2): (3, 4),
+}
+#: The same where households decide jointly, so that the constraint binds more often.
+JOINT_DEGREES = {(1, 1): (16,), (2, 1): (7, 10), (3, 1): (5, 6), (1, 2): (7,)}
+# The first box, relative to the steady state, covers the initial distribution and more.
+SMALLEST, LARGEST = 0.42, 1.7
+# Paths and periods that find the ergodic set.
+PATHS, PERIODS, FORGOTTEN = 128, 600, 150
+MAX_ITERATIONS = 300
+# Least half-width, in logs, of the two boxes for several goods.
+WIDE, NARROW = 0.3, 0.1
+# A kink keeps the first box from being solved more precisely, and the second makes up for it.
+ROUGH = 1e-3
 
 
-class ChebyshevPolicy:
-    """A saving share that is the exponential of a polynomial in log capital, by productivity.
+class ConvergenceError(RuntimeError):
+    """A solver has not found the solution."""
+
+
+class Piece:
+    """The unknown on one box, and the investment that follows from it.
 
     Parameters
     ----------
-    economy : Planner
-    bounds : tuple of float
-        Smallest and largest log capital; beyond them the share at the bound is used.
-    coefficients : array, shape (states of productivity, degree + 1)
+    conditions : Conditions
+    chain : JointChain
+    polynomials : Polynomials
+    bounded : bool
+        Whether investment is kept from being negative. Where the constraint binds far from the
+        ergodic set only, leaving it out keeps the unknown smooth and changes nothing that matters.
     """
 
-    def __init__(self, economy: Planner, bounds: tuple[float, float], coefficients: np.ndarray):
-        self.economy, self.bounds = economy, bounds
-        self.coefficients = torch.as_tensor(coefficients)
+    def __init__(self, conditions, chain, polynomials, bounded):
+        self.conditions, self.chain, self.bounded = conditions, chain, bounded
+        self.polynomials = polynomials
+        e = conditions.economy
+        shape = (len(chain), polynomials.at_nodes.shape[-1], polynomials.stocks)
+        self.coefficients = torch.zeros(shape, dtype=torch.float64)
+        self.capital = polynomials.capital.unflatten(-1, (e.n_households, e.n_goods))
+        self.output = output(e, chain.levels.unsqueeze(1), self.capital)
+        self.plan = first_plan(e, self.capital, self.output)
 
-    def __call__(self, state, moved=None):
-        """Spending shares, shape (*batch, 1, 1)."""
-        capital = state.capital.squeeze(-1)
-        low, high = self.bounds
-        x = ((2 * capital.double().log() - low - high) / (high - low)).clamp(-1, 1)
-        coefficients = self.coefficients.to(x.device)
-        joint = state.aggregate.unsqueeze(-1) * len(self.economy.idiosyncratic)
-        joint = joint + state.idiosyncratic
-        # Clenshaw's recursion: small arrays are far quicker than one with a basis for every state.
-        one = two = torch.zeros_like(x)
-        for column in coefficients[:, 1:].flip(-1).unbind(-1):
-            one, two = column[joint] + 2 * x * one - two, one
-        share = (coefficients[:, 0][joint] + x * one - two).exp()
-        return {"planner": share.unsqueeze(-1).to(state.capital.dtype)}
+    def expected(self, coefficients, capital, index=None) -> tuple[Tensor, Tensor]:
+        """Log expected marginal values and their slopes in log capital.
+
+        Parameters
+        ----------
+        coefficients : Tensor, from :meth:`Polynomials.with_gradient`
+        capital : Tensor, shape (combinations, points, N, M), or (points, N, M) with `index`
+        index : Tensor of int64, shape (points,), optional
+            The productivities of each point.
+
+        Returns
+        -------
+        value : Tensor, shape (..., stocks)
+        slope : Tensor, shape (..., stocks, stocks)
+            Of each function (first) in each log stock (second).
+        """
+        basis = self.polynomials.basis(capital.flatten(-2))
+        if index is None:
+            found = basis @ coefficients
+        else:
+            every = basis @ coefficients.movedim(0, 1).flatten(1)
+            every = every.unflatten(-1, (len(self.chain), -1))
+            found = every[torch.arange(len(index)), index]
+        found = found.unflatten(-1, (1 + self.polynomials.stocks, -1))
+        return found[..., 0, :], found[..., 1:, :].mT
+
+    def gap(self, plan, capital, output, expected, bounded):
+        """By how much log marginal cost exceeds the log value, and its Jacobian in the plan.
+
+        A plan is investment, or, where the constraint binds, minus the slack of the condition (the
+        normal map of Robinson 1992): investment is its positive part.
+        """
+        e = self.conditions.economy
+        investment = plan.clamp_min(0) if bounded else plan
+        following = (1 - e.delta) * capital + investment
+        value, slope = expected(following)
+        cost = self.conditions.marginal_cost(investment, output)
+        unit = e.delta * e.efficient_capital
+        gap = cost.log().flatten(-2) - value + (plan - investment).flatten(-2) / unit
+        jacobian = self.conditions.log_slopes(investment, output).flatten(-4, -3).flatten(-2)
+        jacobian = jacobian - slope / following.flatten(-2).unsqueeze(-2)
+        if bounded:
+            identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype) / unit
+            jacobian = torch.where((plan > 0).flatten(-2).unsqueeze(-2), jacobian, identity)
+        return gap, jacobian
+
+    def solve_plan(self, plan, capital, output, expected, steps, bounded):
+        """Newton's method at many points at once; steps that leave the feasible set are cut."""
+        scale = self.conditions.economy.delta * self.conditions.economy.efficient_capital
+        for _ in range(steps):
+            gap, jacobian = self.gap(plan, capital, output, expected, bounded)
+            step = torch.linalg.solve(jacobian, gap).reshape(plan.shape)
+            total = (plan.clamp_min(0) if bounded else plan).sum(-2, keepdim=True)
+            step = torch.maximum(torch.minimum(step, total / 2), -total / 2)
+            for _ in range(8):
+                new = (plan - step).clamp_min(0) if bounded else plan - step
+                left = self.conditions.consumption(new, output)
+                bad = (left < 0.05 * output).any(-1)
+                bad = bad | (new.sum(-2) < 0.05 * total.squeeze(-2)).any(-1)
+                if not bad.any():
+                    break
+                step = torch.where(bad[..., None, None], step / 2, step)
+            plan = plan - step
+            if step.abs().max() < 1e-12 * scale:
+                break
+        return plan
+
+    def iterate(self, coefficients, steps: int) -> Tensor:
+        """Today's unknown from tomorrow's: one step of time iteration."""
+        both = self.polynomials.with_gradient(coefficients)
+        self.plan = self.solve_plan(
+            self.plan,
+            self.capital,
+            self.output,
+            lambda k: self.expected(both, k),
+            steps,
+            self.bounded,
+        )
+        return self._implied()
+
+    def _implied(self) -> Tensor:
+        """The unknown that follows if tomorrow's plan is today's."""
+        e, c = self.conditions.economy, self.conditions
+        investment = self.plan.clamp_min(0) if self.bounded else self.plan
+        slack = (investment - self.plan) / (e.delta * e.efficient_capital)
+        costate = c.marginal_cost(investment, self.output) * (-slack).exp()
+        utility = c.marginal_utility(investment, self.output)
+        worth = c.worth(utility, self.output, self.capital, costate)
+        expected = self.chain.transition @ worth.flatten(1)
+        return self.polynomials.fit((e.beta * expected).log().reshape(*self.output.shape[:2], -1))
+
+    def converge(self, tolerance: float) -> int:
+        """Find the fixed point; returns the number of iterations."""
+        shape, count = self.coefficients.shape, 0
+        # What the first plan implies is near enough to start from.
+        start = self.coefficients if self.coefficients.any() else self._implied()
+
+        def change(flat):
+            nonlocal count
+            count += 1
+            coefficients = torch.from_numpy(flat.reshape(shape))
+            new = self.iterate(coefficients, 30 if count == 1 else 2)
+            return (new - coefficients).numpy()
+
+        try:
+            with np.errstate(invalid="ignore"):  # scipy compares infinite tolerances
+                found = anderson(
+                    change,
+                    start.numpy(),
+                    alpha=1.0,
+                    M=10,
+                    f_tol=tolerance,
+                    line_search=None,
+                    maxiter=MAX_ITERATIONS,
+                )
+        except NoConvergence:
+            raise ConvergenceError(
+                f"time iteration on {self.conditions.economy} (regime "
+                f"{self.conditions.regime!r}) has not converged to {tolerance:.0e} in {count} "
+                "iterations: try another degree."
+            ) from None
+        self.adopt(torch.from_numpy(found.reshape(shape)))
+        return count
+
+    def adopt(self, coefficients) -> None:
+        """Take coefficients as the solution."""
+        self.coefficients = coefficients
+        self._both = self.polynomials.with_gradient(coefficients)
+        self._guess = self.polynomials.fit(self.plan.flatten(-2))
+
+    def log_worth(self, capital) -> Tensor:
+        """The solution: log expected marginal values at capital (combinations, points, N, M)."""
+        return self.expected(self._both, capital)[0]
+
+    def start_from(self, expected) -> None:
+        """Begin the search at known values `expected(capital)` (combinations, nodes, stocks)."""
+        capital = self.capital.expand(len(self.chain), *self.capital.shape)
+        self.coefficients = self.polynomials.fit(expected(capital))
+
+    def invest(self, capital: Tensor, index: Tensor) -> Tensor:
+        """Investment (points, N, M) from capital and the index of productivity (points,)."""
+        expected = lambda k: self.expected(self._both, k, index)  # noqa: E731
+        out = output(self.conditions.economy, self.chain.levels[index], capital)
+        with torch.no_grad():
+            basis = self.polynomials.basis(capital.flatten(-2))
+            every = (basis @ self._guess.movedim(0, 1).flatten(1)).unflatten(
+                -1, (len(self.chain), -1)
+            )
+            guess = every[torch.arange(len(index)), index].reshape(capital.shape).clamp_min(0)
+            start = first_plan(self.conditions.economy, capital, out)
+            sound = (guess.sum(-2) > 0.1 * start.sum(-2)).all(-1)
+            sound &= (self.conditions.consumption(guess, out) > 0.1 * out).all(-1)
+            guess = torch.where(sound[..., None, None], guess, start)
+            plan = self.solve_plan(guess, capital, out, expected, 30, True)
+        if capital.requires_grad:
+            # A last step of Newton's method carries the derivatives (implicit function theorem).
+            gap, jacobian = self.gap(plan, capital, out, expected, True)
+            step = torch.linalg.solve(jacobian.detach(), gap).reshape(plan.shape)
+            plan = plan - step
+        return plan.clamp_min(0)
 
 
-def time_iteration(
-    economy: Planner, degree: int = 24, tolerance: float = 1e-13, max_iterations: int = 10_000
-) -> tuple[ChebyshevPolicy, int]:
-    r"""Iterate on the Euler equation until tomorrow's rule is today's.
+def flatten_state(chain, state) -> tuple[Tensor, Tensor]:
+    """Capital (points, N, M), of the crowd if there is one, and index of productivity (points,)."""
+    capital = getattr(state, "crowd", state.capital).double().cpu()
+    index = chain.index(state).cpu().expand(capital.shape[:-2])
+    return capital.reshape(-1, *capital.shape[-2:]), index.reshape(-1)
 
-    For each productivity :math:`s` and capital :math:`K`, investment solves
 
-    .. math:: \log(\phi I) - \sigma \log C = e_s\bigl(\log[(1-\delta)K + I]\bigr), \qquad
-              C = Y - \tfrac{\phi}{2} I^2,
+def output(economy, productivity, capital):
+    """Output (..., N) of households that own `capital` (..., N, M)."""
+    return productivity * (economy.alpha * capital.log().mean(-1)).exp()
 
-    and the marginal value that follows,
-    :math:`C^{-\sigma}(\alpha Y/K + (1-\delta)\phi I)`, gives the next :math:`e_s`, the log of its
-    discounted conditional expectation.
+
+def first_plan(economy, capital, output):
+    """A feasible investment to start from: what keeps mean capital, or a quarter of output."""
+    keep = economy.delta * capital.mean((-1, -2), keepdim=True)
+    parts = 4 * economy.phi * economy.n_households * economy.n_goods
+    afford = (output.amin(-1)[..., None, None] / parts).sqrt()
+    return torch.minimum(keep, afford) * torch.ones_like(capital)
+
+
+class InvestmentPolicy:
+    """The actions that follow from time iteration.
 
     Parameters
     ----------
-    economy : Planner
-        With one household and one good.
-    degree : int
-        Degree of the polynomials.
+    economy : Planner or Market
+    pieces : sequence of Piece
+        On the first box, and on the ergodic set's, which serves wherever it can.
+    """
+
+    def __init__(self, economy: CapitalEconomy, pieces):
+        self.economy, self.pieces = economy, tuple(pieces)
+
+    def investment(self, state) -> Tensor:
+        """Investment (*batch, N, M) in float64, on the CPU."""
+        flat, index = flatten_state(self.pieces[0].chain, state)
+        if len(self.pieces) == 1:
+            return self.pieces[0].invest(flat, index).reshape(state.capital.shape)
+        outer, inner = self.pieces
+        position = inner.polynomials.coordinates(flat.flatten(-2))
+        inside = (position.abs() <= 1).all(-1)
+        investment = torch.empty_like(flat)
+        for piece, where in ((inner, inside), (outer, ~inside)):
+            if where.any():
+                found = piece.invest(flat[where], index[where])
+                investment = investment.index_put((where.nonzero().squeeze(-1),), found)
+        return investment.reshape(state.capital.shape)
+
+    def __call__(self, state, moved=None):
+        """Actions of every role; massless households do what their crowd does."""
+        capital = state.capital
+        crowd = state._replace(capital=getattr(state, "crowd", capital).double())
+        investment = self.investment(state).to(capital.device)
+        actions = self.economy.actions_for(crowd, investment)
+        return {name: action.to(capital.dtype) for name, action in actions.items()}
+
+
+def usual_degrees(economy: CapitalEconomy, regime: str) -> tuple[int, ...] | None:
+    """Degrees that reach the accuracy of chapter *Global solution*; None where nothing does."""
+    known = JOINT_DEGREES if regime in JOINT else DEGREES
+    return known.get((economy.n_households, economy.n_goods))
+
+
+@torch.no_grad()
+def time_iteration(
+    economy: CapitalEconomy,
+    regime: str,
+    degrees: tuple[int, ...] | None = None,
+    tolerance: float = 1e-9,
+) -> tuple[InvestmentPolicy, int]:
+    """Iterate on the Euler equations until tomorrow's rule is today's.
+
+    Parameters
+    ----------
+    economy : Planner or Market
+    regime : str
+        One of the economy's :data:`~lectures_lib.solvers.regimes.REGIMES`.
+    degrees : tuple of int, optional
+        Degree of the polynomials on a box that covers the initial distribution and, if there is
+        a second, on the principal box of the ergodic set.
     tolerance : float
-        Largest change of :math:`e_s` at which to stop.
-    max_iterations : int
+        Largest change of a coefficient at which to stop.
 
     Returns
     -------
-    policy : ChebyshevPolicy
+    policy : InvestmentPolicy
     iterations : int
+        On all boxes together.
 
     Raises
     ------
-    RuntimeError
+    ConvergenceError
         If the iteration has not converged.
     """
-    alpha, beta, delta, phi = economy.alpha, economy.beta, economy.delta, economy.phi
-    own, common = economy.idiosyncratic, economy.aggregate
-    productivity = np.kron(np.array(common.values), np.array(own.values))[:, None]
-    transition = np.kron(np.array(common.transition), np.array(own.transition))
-    nodes = _Nodes.around(economy, productivity, degree)
-    output = productivity * nodes.capital**alpha
+    size = (economy.n_households, economy.n_goods)
+    stocks = economy.n_households * economy.n_goods
+    degrees = degrees or usual_degrees(economy, regime)
+    if degrees is None:
+        raise ValueError(
+            f"n_households={size[0]}, n_goods={size[1]}: time iteration in the regime {regime!r} "
+            f"is for the sizes {sorted(JOINT_DEGREES if regime in JOINT else DEGREES)}; "
+            "use method='network'."
+        )
+    conditions, chain = Conditions(economy, regime), JointChain(economy)
+    if economy.n_households > 1 and economy.n_goods > 1:
+        return _several_goods(economy, conditions, chain, degrees, tolerance)
+    centre = economy.efficient_capital
+    cube = Polynomials.on_cube(SMALLEST * centre, LARGEST * centre, stocks, degrees[0])
+    # Where one household decides for another, the constraint binds in much of the box.
+    kinked = conditions.joint and economy.n_households > 1
+    outer = Piece(conditions, chain, cube, bounded=kinked)
+    iterations = outer.converge(tolerance if len(degrees) == 1 else ROUGH)
+    policy = InvestmentPolicy(economy, [outer])
+    if len(degrees) > 1:
+        sample = ergodic_capital(economy, policy)
+        inner = Piece(conditions, chain, Polynomials.around(sample, degrees[1]), bounded=kinked)
+        inner.start_from(outer.log_worth)
+        iterations += inner.converge(tolerance)
+        policy = InvestmentPolicy(economy, [outer, inner])
+    return policy, iterations
 
-    # Spending at most a quarter of output is a feasible place to begin.
-    investment = np.minimum(delta * nodes.capital, np.sqrt(output / (2 * phi)))
-    expected = np.zeros_like(output)
-    for iteration in range(1, max_iterations + 1):
-        investment = _invest(economy, nodes, output, nodes.fit(expected), investment)
-        consumption = output - phi / 2 * investment**2
-        marginal_utility = consumption**-economy.risk_aversion
-        gross_return = alpha * output / nodes.capital + (1 - delta) * phi * investment
-        previous, expected = expected, np.log(beta * transition @ (marginal_utility * gross_return))
-        change = np.abs(expected - previous).max()
-        if change < tolerance:
-            share = phi / 2 * investment**2 / output
-            return ChebyshevPolicy(economy, nodes.bounds, nodes.fit(np.log(share))), iteration
-    raise RuntimeError(
-        f"time iteration on {economy} still changes by {change:.1e} after {max_iterations} "
-        f"iterations (tolerance {tolerance:.1e})."
+
+def _several_goods(economy, conditions, chain, degrees, tolerance):
+    """In the long run a household owns as much of each good, and M goods are one, M times as dear.
+
+    Its solution says where the ergodic set lies and where to start the search on a first box that
+    is wide enough for goods out of balance, and a second that is not.
+    """
+    m = economy.n_goods
+    policy, iterations = time_iteration(
+        replace(economy, n_goods=1, phi=m * economy.phi), conditions.regime
     )
+    sample = ergodic_capital(policy.economy, policy).repeat_interleave(m, -1)
+    single = policy.pieces[0]
+
+    def expected(capital):
+        logs = capital.log()
+        mean = logs.mean(-1, keepdim=True)
+        value = single.log_worth(mean.exp()).unsqueeze(-1) - np.log(m)
+        # A good that is abundant is worth less; without that, who buys it would be left open.
+        return (value - (logs - mean) / 2).flatten(-2)
+
+    pieces = []
+    for degree, thinnest in zip(degrees, (WIDE, NARROW), strict=True):
+        box = Polynomials.around(sample, degree, thinnest)
+        piece = Piece(conditions, chain, box, bounded=False)
+        piece.start_from(expected)
+        if thinnest == WIDE and economy.n_households > 2:
+            # Here the first guess has to do: with many goods out of balance at once, the search
+            # for a better one fails.
+            piece.adopt(piece.coefficients)
+        else:
+            iterations += piece.converge(tolerance)
+            expected = piece.log_worth
+        pieces.append(piece)
+    return InvestmentPolicy(economy, pieces), iterations
 
 
-def _invest(economy, nodes, output, coefficients, investment):
-    """Solve the Euler equation for investment at every node by Newton's method on its logarithm."""
-    delta, phi, sigma = economy.delta, economy.phi, economy.risk_aversion
-    # Consumption must stay positive, so a step goes at most half the way to where it would end.
-    limit = 0.5 * np.log(2 * output / phi)
-    log_investment = np.log(investment)
-    for _ in range(50):
-        following = (1 - delta) * nodes.capital + investment
-        value, slope = nodes.evaluate(coefficients, np.log(following))
-        consumption = output - phi / 2 * investment**2
-        gap = np.log(phi * investment) - sigma * np.log(consumption) - value
-        gap_slope = 1 + sigma * phi * investment**2 / consumption - slope * investment / following
-        step = np.clip(gap / gap_slope, -0.5, 0.5)
-        log_investment = np.minimum(log_investment - step, (log_investment + limit) / 2)
-        investment = np.exp(log_investment)
-        if np.abs(step).max() < 1e-14:
-            break
-    return investment
-
-
-@dataclass(frozen=True)
-class _Nodes:
-    """Chebyshev nodes in log capital, and polynomials through values at them."""
-
-    bounds: tuple[float, float]
-    degree: int
-
-    @classmethod
-    def around(cls, economy, productivity, degree):
-        """Nodes that cover the initial distribution and all the places where capital can rest."""
-        centre = economy.efficient_capital
-        mean = economy.idiosyncratic.mean * economy.aggregate.mean
-        # Where productivity stays at an extreme for ever, capital comes to rest here.
-        rest = centre * (productivity / mean) ** (1 / (2 - economy.alpha))
-        low, high = 0.8 * min(0.5 * centre, rest.min()), 1.5 * max(1.25 * centre, rest.max())
-        return cls((np.log(low), np.log(high)), degree)
-
-    @cached_property
-    def capital(self):
-        low, high = self.bounds
-        points = chebyshev.chebpts1(self.degree + 1)
-        return np.exp((low + high) / 2 + (high - low) / 2 * points)
-
-    @cached_property
-    def _inverse(self):
-        points = chebyshev.chebpts1(self.degree + 1)
-        return np.linalg.inv(chebyshev.chebvander(points, self.degree)).T
-
-    def fit(self, values):
-        """Coefficients (rows, degree + 1) of the polynomials through values at the nodes."""
-        return values @ self._inverse
-
-    def evaluate(self, coefficients, log_capital):
-        """Each row's polynomial and its slope at log capital, shape (rows, points)."""
-        low, high = self.bounds
-        x = np.clip((2 * log_capital - low - high) / (high - low), -1, 1)
-        angle, k = np.arccos(x)[..., None], np.arange(self.degree + 1)
-        value = np.einsum("sk,sxk->sx", coefficients, np.cos(k * angle))
-        # T_k(cos a) = cos(k a), so its slope is k sin(k a) / sin(a).
-        sine = np.sqrt(np.maximum(1 - x**2, 1e-16))
-        slope = np.einsum("sk,sxk->sx", coefficients, k * np.sin(k * angle)) / sine
-        return value, slope * 2 / (high - low)
+def ergodic_capital(economy, policy) -> Tensor:
+    """Capital (states, stocks) on paths that follow a policy, after the start is forgotten."""
+    generator = torch.Generator().manual_seed(0)
+    state = economy.reset((PATHS,), generator, torch.float64)
+    visited = []
+    for t in range(PERIODS):
+        state = economy.step(
+            state, policy(state), economy.draw((PATHS,), generator, torch.float64)
+        ).state
+        if t >= FORGOTTEN and t % 10 == 0:
+            visited.append(state.capital.flatten(-2))
+    return torch.cat(visited)

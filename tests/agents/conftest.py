@@ -1,5 +1,9 @@
 """Every agent beside small economies, with settings small enough to train in a fraction of a
-second. A new agent joins by being added to AGENTS."""
+second. A new agent joins by being added to AGENTS.
+
+Tests that ask for `make` run for every agent, tests that also ask for `economy` for every agent
+beside every economy that it does not refuse.
+"""
 
 import pytest
 import torch
@@ -12,7 +16,7 @@ from lectures_lib.agents import (
     Probing,
     ProbingConfig,
 )
-from lectures_lib.economies import BrockMirman, Planner
+from lectures_lib.economies import BrockMirman, Market, Planner
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
 AGENTS = {
@@ -22,10 +26,12 @@ AGENTS = {
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
 }
 SMALL_ECONOMIES = {
-    "Planner()": Planner(),
     "Planner(2, 2)": Planner(2, 2),
     "BrockMirman()": BrockMirman(),
+    "Market(2)": Market(2),
+    "Market(2, uninformed, atomistic)": Market(2, n_uninformed=1, atomistic=True),
 }
+REFUSED = {("Analytic", "Market(2)")}
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
 
@@ -43,14 +49,15 @@ class Maker:
         return self.kind.load(path, economy or Planner(), device=device)
 
 
-@pytest.fixture(params=list(AGENTS))
-def make(request):
-    return Maker(*AGENTS[request.param])
-
-
-@pytest.fixture(params=list(SMALL_ECONOMIES))
-def economy(request):
-    return SMALL_ECONOMIES[request.param]
+def pytest_generate_tests(metafunc):
+    if "economy" in metafunc.fixturenames:
+        pairs = [(a, e) for a in AGENTS for e in SMALL_ECONOMIES if (a, e) not in REFUSED]
+        metafunc.parametrize(
+            ("make", "economy"),
+            [pytest.param(Maker(*AGENTS[a]), SMALL_ECONOMIES[e], id=f"{a}-{e}") for a, e in pairs],
+        )
+    elif "make" in metafunc.fixturenames:
+        metafunc.parametrize("make", [pytest.param(Maker(*x), id=a) for a, x in AGENTS.items()])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 import lectures_lib.agents as agents
 from lectures_lib.agents import Agent
-from lectures_lib.economies import Planner, map_state
+from lectures_lib.economies import Market, Planner, map_state
 
 
 def states(economy, batch=(16,), dtype=torch.float32):
@@ -16,7 +16,14 @@ def states(economy, batch=(16,), dtype=torch.float32):
 
 
 def act(policy, economy, batch=(16,)):
-    return policy(states(economy, batch))["planner"]
+    """The actions of all roles in one tensor (*batch, all actions)."""
+    actions = policy(states(economy, batch))
+    return torch.cat([actions[name].flatten(-2) for name in economy.roles], -1)
+
+
+def rewards(economy):
+    """Names of what every agent records: the reward of each role that learns."""
+    return [f"{name} reward" for name, role in economy.roles.items() if role.follows is None]
 
 
 def iterations(agent, n):
@@ -43,8 +50,9 @@ def test_learning_changes_the_policy_and_is_recorded(make, economy, device):
     assert not torch.equal(after[0], after[1]), "seeds differ"
     one = agent.steps_per_iteration
     assert history is agent.history and history.steps == [2 * one, 4 * one]
-    assert history["planner reward"].shape == (2, 2)
-    assert np.isfinite(history["planner reward"]).all()
+    assert list(history.records) == rewards(economy)
+    for name in rewards(economy):
+        assert history[name].shape == (2, 2) and np.isfinite(history[name]).all()
     assert agent.steps == 4 * one and agent.iteration == 4
     assert 0 < history.seconds[0] < history.seconds[1]
     with pytest.raises(KeyError, match="'loss' was not recorded"):
@@ -52,13 +60,14 @@ def test_learning_changes_the_policy_and_is_recorded(make, economy, device):
 
 
 def test_the_first_policy_is_neutral(make, economy):
-    actions = act(make(economy).policy, economy)
-    role = economy.roles["planner"]
-    middle = role.to_physical(torch.zeros(role.n_agents, role.n_actions))
-    if isinstance(economy, Planner):
-        torch.testing.assert_close(middle, torch.full_like(middle, 1 / (economy.n_goods + 1)))
-    # Weights of the last layer are a hundredth of the usual: raw outputs of a few hundredths.
-    torch.testing.assert_close(actions, middle.expand_as(actions), rtol=0, atol=0.02)
+    actions = make(economy).policy(states(economy))
+    for name, role in economy.roles.items():
+        middle = role.to_physical(torch.zeros(role.n_agents, role.n_actions))
+        if isinstance(economy, Planner | Market):
+            torch.testing.assert_close(middle, torch.full_like(middle, 1 / (economy.n_goods + 1)))
+        # Weights of the last layer are a hundredth of the usual: raw outputs of a few hundredths.
+        middle = middle.expand_as(actions[name])
+        torch.testing.assert_close(actions[name], middle, rtol=0, atol=0.02)
 
 
 def test_a_seed_reproduces_bit_for_bit(make, economy, device, identical):
@@ -78,12 +87,10 @@ def test_a_runs_result_does_not_depend_on_its_neighbours(make, economy):
     # Sums in batched products are taken in another order: float32 rounding, some iterations on.
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(one, act(beside.policy[0], economy), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(
-        alone.history["planner reward"][:, 0],
-        beside.history["planner reward"][:, 1],
-        rtol=1e-5,
-        atol=1e-5,
-    )
+    for name in rewards(economy):
+        torch.testing.assert_close(
+            alone.history[name][:, 0], beside.history[name][:, 1], rtol=1e-5, atol=1e-5
+        )
 
 
 def test_one_seed_is_the_same_as_a_list_of_one(make):
@@ -120,19 +127,24 @@ def test_one_run_of_a_policy_is_its_row_of_the_whole(make):
 
 def test_policies_take_any_batch_and_keep_its_type(make, economy, device):
     policy = make(economy, device=device).policy
-    role = economy.roles["planner"]
     for batch in [(), (5,), (2, 3, 4)]:
         for dtype in (torch.float32, torch.float64):
-            action = policy(states(economy, batch, dtype))["planner"]
-            assert action.shape == (*batch, role.n_agents, role.n_actions)
-            assert action.dtype == dtype and action.device.type == "cpu"
+            actions = policy(states(economy, batch, dtype))
+            assert actions.keys() == economy.roles.keys()
+            for name, role in economy.roles.items():
+                assert actions[name].shape == (*batch, role.n_agents, role.n_actions)
+                assert actions[name].dtype == dtype and actions[name].device.type == "cpu"
 
 
 def test_actions_that_have_been_taken_are_left_alone(make, economy):
     policy = make(economy).policy
     state = states(economy)
-    taken = policy(state)["planner"] * 0.5
-    assert policy(state, {"planner": taken})["planner"] is taken
+    before = policy(state)
+    for name in economy.roles:
+        taken = before[name] * 0.5
+        after = policy(state, {name: taken})
+        assert after[name] is taken
+        assert all(torch.equal(after[n], before[n]) for n in economy.roles if n != name)
 
 
 def test_a_wrong_runs_dimension_is_refused(make):

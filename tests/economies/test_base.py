@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, FixedAction, Planner, map_state
+from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner, map_state
 from lectures_lib.economies.base import require
 
 
@@ -17,17 +17,23 @@ def test_map_state_keeps_the_type_and_goes_field_by_field():
         assert torch.equal(x + y, z)
 
 
-@pytest.mark.parametrize("economy", [Planner(2, 3), BrockMirman()], ids=["planner", "growth"])
+@pytest.mark.parametrize(
+    "economy",
+    [Planner(2, 3), BrockMirman(), Market(3, 2, n_uninformed=1, atomistic=True)],
+    ids=["planner", "growth", "market"],
+)
 def test_a_fixed_action_is_the_same_for_everybody_everywhere(economy):
     state = economy.reset((4, 5), torch.Generator(), torch.float64)
-    action = FixedAction(economy, 0.2)(state)["planner"]
-    role = economy.roles["planner"]
-    expected = torch.full((4, 5, role.n_agents, role.n_actions), 0.2, dtype=torch.float64)
-    assert torch.equal(action, expected) and action.dtype == torch.float64
+    actions = FixedAction(economy, 0.2)(state)
+    assert actions.keys() == economy.roles.keys()
+    for name, role in economy.roles.items():
+        expected = torch.full((4, 5, role.n_agents, role.n_actions), 0.2, dtype=torch.float64)
+        assert torch.equal(actions[name], expected) and actions[name].dtype == torch.float64
 
 
 def test_everybody_moves_at_once_unless_an_economy_says_otherwise():
     assert Planner().stages == (("planner",),)
+    assert Market(atomistic=True).stages == (("household", "household_crowd"),)
 
 
 def test_require_names_the_value_and_what_was_expected():

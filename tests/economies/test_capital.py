@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lectures_lib.economies import MarkovChain, Planner
+from lectures_lib.economies import Market, MarkovChain, Planner
 from lectures_lib.economies.capital import SMALLEST_SHARE, spending_shares
 
 
@@ -121,3 +121,66 @@ def test_zero_consumption_by_hand_is_worse_than_any_squashed_action_and_finite()
     for sigma in (0.5, 1.0, 5.0):
         utility = Planner(risk_aversion=sigma).utility(torch.tensor([0.0, 1e-5]))
         assert torch.isfinite(utility).all() and utility[0] < utility[1]
+
+
+# ---------------------------------------------------------------------- sampled outcomes
+def sampled(economy, draws, n_states=3, seed=0):
+    state = economy.reset((n_states,), torch.Generator().manual_seed(1), torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    return state, *economy.sampled_outcomes(state, draws, generator)
+
+
+THREE_LEVELS = Market(
+    6,
+    idiosyncratic=MarkovChain((0.5, 1.0, 1.5), ((0.7, 0.3, 0.0), (0.2, 0.6, 0.2), (0.0, 0.1, 0.9))),
+)
+
+
+@pytest.mark.parametrize("economy", [Planner(5), Market(40), THREE_LEVELS], ids=["P", "M", "3"])
+@pytest.mark.parametrize("draws", [8, 30])
+def test_sampled_chances_of_aggregate_and_own_productivity_are_exact(economy, draws):
+    state, shocks, weight = sampled(economy, draws)
+    n, common = economy.n_households, len(economy.aggregate)
+    assert shocks.idiosyncratic.shape == weight.shape == (common * draws, 3, n)
+    assert shocks.aggregate.shape == (common * draws, 3)
+    torch.testing.assert_close(weight.sum(0), torch.ones(3, n, dtype=torch.float64))
+    assert (weight >= 0).all()
+    own, every = economy.move_productivity(state, shocks)
+    own_chance = torch.tensor(economy.idiosyncratic.transition, dtype=torch.float64)
+    common_chance = torch.tensor(economy.aggregate.transition, dtype=torch.float64)
+    for a in range(common):
+        for z in range(len(economy.idiosyncratic)):
+            met = ((own == z) & (every == a).unsqueeze(-1)).double()
+            exact = own_chance[state.idiosyncratic, z] * common_chance[state.aggregate, a][:, None]
+            if draws == 30:  # enough that every possible level is drawn
+                torch.testing.assert_close((weight * met).sum(0), exact)
+
+
+def test_every_aggregate_productivity_meets_the_same_individual_luck():
+    economy, draws = Planner(4), 10
+    _, shocks, _ = sampled(economy, draws)
+    first, second = shocks.idiosyncratic.split(draws)
+    assert torch.equal(first, second)
+    assert len(torch.unique(first)) == first.numel(), "no two draws are the same"
+
+
+def test_means_of_what_the_others_draw_are_near_the_exact_ones():
+    economy, draws = Planner(5), 400
+    state, shocks, weight = sampled(economy, draws, n_states=20)
+    every, probability = economy.outcomes(state)
+
+    def function(shocks):
+        """Something that depends on everybody's luck, and not in a linear way."""
+        own, common = economy.move_productivity(state, shocks)
+        return torch.exp(own.double().mean(-1) + 0.5 * own[..., 0] * own[..., 1] + common)
+
+    exact = (probability * function(every)).sum(0)
+    estimate = (weight * function(shocks).unsqueeze(-1)).sum(0)
+    spread = ((probability * (function(every) - exact) ** 2).sum(0)).sqrt().unsqueeze(-1)
+    assert (estimate - exact.unsqueeze(-1)).abs().max() < 5 * (spread / draws**0.5).max()
+    assert (estimate - exact.unsqueeze(-1)).mean().abs() < (spread / draws**0.5).mean()
+
+
+def test_sampled_outcomes_follow_their_generator():
+    first, again, other = (sampled(Planner(3), 5, seed=s)[1].idiosyncratic for s in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)

@@ -5,19 +5,29 @@ A new economy joins by being added to ECONOMIES.
 
 import inspect
 import math
+import re
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
 import lectures_lib.economies as economies
-from lectures_lib.economies import BrockMirman, Economy, Planner, map_state
+from lectures_lib.economies import BrockMirman, Economy, Market, Planner, map_state
 
 ECONOMIES = {
     "Planner()": Planner(),
     "Planner(3, 2)": Planner(3, 2),
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
     "BrockMirman()": BrockMirman(),
+    "Market()": Market(),
+    "Market(3, 2)": Market(3, 2),
+    "Market(2, quantity, rebate)": Market(2, action="quantity", rebate_profits=True),
+    "Market(3, 1 uninformed)": Market(3, n_uninformed=1),
+    "Market(2, atomistic)": Market(2, atomistic=True),
+    "Market(2, quantity, 1 uninformed, atomistic)": Market(
+        2, action="quantity", n_uninformed=1, atomistic=True
+    ),
 }
 BATCHES = [(), (5,), (2, 3, 4)]
 DTYPES = [torch.float32, torch.float64]
@@ -31,6 +41,7 @@ every_economy = of(ECONOMIES)
 several_agents = of(
     {n: e for n, e in ECONOMIES.items() if any(r.n_agents > 1 for r in e.roles.values())}
 )
+with_crowds = of({n: e for n, e in ECONOMIES.items() if any(r.follows for r in e.roles.values())})
 
 
 def generator(seed=0):
@@ -178,6 +189,21 @@ def test_no_action_leads_to_a_nan(economy):
 
 
 @every_economy
+def test_extreme_actions_have_finite_slopes(economy):
+    # An agent that differentiates the economy may stand in a corner and has to get out again.
+    g, batch = generator(), (9,)
+    sizes = torch.tensor([-1e4, -100.0, -50.0, -25.0, 0.0, 25.0, 50.0, 100.0, 1e4])
+    raw = raw_actions(economy, batch, torch.float32, g, scale=0.0, centre=0.0)
+    raw = {name: (x + sizes[:, None, None]).requires_grad_() for name, x in raw.items()}
+    state, shocks = economy.reset(batch, g), economy.draw(batch, g)
+    step = economy.step(state, physical(economy, raw), shocks)
+    seen = economy.observe(step.state)
+    total = sum(x.sum() for x in (*step.rewards.values(), *seen.values()))
+    slopes = torch.autograd.grad(total, tuple(raw.values()))
+    assert all(torch.isfinite(slope).all() for slope in slopes)
+
+
+@every_economy
 def test_zero_is_an_interior_action(economy):
     state, _, shocks = situation(economy, (200,))
     zero = {n: torch.zeros_like(a) for n, a in situation(economy, (200,))[1].items()}
@@ -186,7 +212,8 @@ def test_zero_is_an_interior_action(economy):
     assert (step.info["consumption"] > 0).all() and (step.info["investment"] > 0).all()
     # At a corner the action would have no effect on rewards or on capital.
     rewards = sum(r.sum() for r in step.rewards.values())
-    following = sum(getattr(step.state, name).sum() for name in economy.endogenous)
+    # Weights, because what a crowd bids more it may take from the households that it stands for.
+    following = sum(i * getattr(step.state, n).sum() for i, n in enumerate(economy.endogenous, 1))
     for outcome in (rewards, following):
         for slope in torch.autograd.grad(outcome, tuple(actions.values()), retain_graph=True):
             assert (slope != 0).all()
@@ -271,18 +298,28 @@ def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy)
     nearby = economy.perturb(state, generator(1), scale)
     for name in exogenous(economy):
         assert torch.equal(getattr(nearby, name), getattr(state, name)), name
-    for name in economy.endogenous:
-        shift = (getattr(nearby, name) / getattr(state, name)).log().flatten(2) / scale
+    shifts = {
+        name: (getattr(nearby, name) / getattr(state, name)).log().flatten(2) / scale
+        for name in economy.endogenous
+    }
+    stratum = torch.arange(n).unsqueeze(-1)
+    centre = 2 * (stratum.squeeze() + 0.5) / n - 1
+    for i, shift in enumerate(shifts.values()):
         entries = shift.shape[-1]
         assert shift.abs().max() <= (1 if entries == 1 else 2)
-        stratum = torch.arange(n).unsqueeze(-1)
         if entries == 1:
-            assert torch.equal(((shift + 1) / 2 * n).floor(), stratum.expand_as(shift))
-        centre = 2 * (stratum.squeeze() + 0.5) / n - 1
-        mean = shift.mean(-1)
-        assert ((mean.mean(0) - centre).abs() < 4.5 * mean.std(0) / math.sqrt(groups)).all()
-        if entries > 1:
+            covered = ((shift + 1) / 2 * n).floor()
+            # The second variable's strata come in another order, so that both move apart.
+            covered = covered.sort(1).values if i else covered
+            assert torch.equal(covered, stratum.expand_as(shift))
+        else:
             assert (shift.std(-1) > 0).all(), "each stock also moves on its own"
+        mean = shift.mean(-1)
+        expected = torch.zeros(n) if i else centre
+        assert ((mean.mean(0) - expected).abs() < 4.5 * mean.std(0) / math.sqrt(groups)).all()
+    if len(shifts) > 1:
+        one, two = (shift.mean(-1).flatten() for shift in shifts.values())
+        assert torch.corrcoef(torch.stack([one, two]))[0, 1].abs() < 0.05
 
 
 @every_economy
@@ -298,28 +335,70 @@ def test_a_single_state_can_be_perturbed(economy):
 @several_agents
 def test_permuting_agents_permutes_outcomes(economy):
     state, actions, shocks = situation(economy, (7,))
-    ((role_name, role),) = economy.roles.items()
-    order = torch.arange(role.n_agents).roll(1)
+    # Agents of a role change places: in the role, and in the population that all roles make up.
+    within = {name: torch.arange(role.n_agents).roll(1) for name, role in economy.roles.items()}
+    order = torch.empty(0, dtype=torch.int64)
+    for name, role in economy.roles.items():
+        if role.follows is None:
+            order = torch.cat([order, len(order) + within[name]])
 
     def permute(fields, shapes):
         return type(fields)(
             *(x[:, order] if shapes[n] else x for n, x in zip(fields._fields, fields, strict=True))
         )
 
+    def permute_roles(by_role):
+        return {name: x[:, within[name]] for name, x in by_role.items()}
+
+    moved_state = permute(state, economy.state_shapes)
     step = economy.step(state, actions, shocks)
-    moved = economy.step(
-        permute(state, economy.state_shapes),
-        {role_name: actions[role_name][:, order]},
-        permute(shocks, economy.shock_shapes),
-    )
-    assert not torch.equal(step.rewards[role_name], moved.rewards[role_name])
-    expected = permute(step.state, economy.state_shapes)
-    for a, b in [
-        *zip(moved.state, expected, strict=True),
-        (moved.rewards[role_name], step.rewards[role_name][:, order]),
+    moved = economy.step(moved_state, permute_roles(actions), permute(shocks, economy.shock_shapes))
+    for name, role in economy.roles.items():
+        alike = torch.equal(step.rewards[name], moved.rewards[name])
+        assert alike == (role.n_agents == 1), name
+    pairs = [
+        *zip(moved.state, permute(step.state, economy.state_shapes), strict=True),
         (moved.info["consumption"], step.info["consumption"][:, order]),
+    ]
+    for here, there in [
+        (moved.rewards, permute_roles(step.rewards)),
+        (economy.observe(moved_state), permute_roles(economy.observe(state))),
     ]:
-        torch.testing.assert_close(a, b, rtol=1e-14, atol=0)
+        pairs += [(here[name], there[name]) for name in economy.roles]
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-15)
+
+
+# ---------------------------------------------------------------------- crowds
+@with_crowds
+def test_a_crowd_is_like_the_role_that_it_follows(economy):
+    state = economy.reset((4,), generator(), torch.float64)
+    seen = economy.observe(state)
+    for name, role in economy.roles.items():
+        if role.follows is None:
+            continue
+        leader = economy.roles[role.follows]
+        assert leader.follows is None, "a leader plays by its own policy"
+        assert role == replace(leader, follows=role.follows)
+        assert torch.equal(seen[name], seen[role.follows]), "they begin as each other's image"
+
+
+@with_crowds
+def test_agents_whom_a_crowd_follows_affect_nobody_but_themselves(economy):
+    state, actions, shocks = situation(economy, (5,))
+    before = economy.step(state, actions, shocks)
+    followed = {role.follows for role in economy.roles.values()} - {None}
+    for name in followed:
+        changed = actions[name].clone()
+        changed[:, 0] *= 1.1
+        after = economy.step(state, actions | {name: changed}, shocks)
+        seen, were_seen = economy.observe(after.state), economy.observe(before.state)
+        for other, role in economy.roles.items():
+            others = slice(int(other == name), role.n_agents)
+            assert torch.equal(after.rewards[other][:, others], before.rewards[other][:, others])
+            assert torch.equal(seen[other][:, others], were_seen[other][:, others])
+        assert (after.rewards[name][:, 0] != before.rewards[name][:, 0]).all()
+        assert (seen[name][:, 0] != were_seen[name][:, 0]).any(-1).all()
 
 
 # ---------------------------------------------------------------------- checks
@@ -343,26 +422,28 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
     state, actions, shocks = situation(economy, (4,))
     name, role = next(iter(economy.roles.items()))
     action = actions[name]
+    needs = re.escape(str(tuple(economy.roles)))
     shape = f"{role.n_agents}, {role.n_actions}"
 
     def refuses(match, state=state, actions=actions, shocks=shocks):
         with pytest.raises(ValueError, match=match):
             economy.step(state, actions, shocks)
 
-    refuses(rf"no entry for role '{name}'.*needs \('{name}',\)", actions={})
+    refuses(rf"no entry for role '{name}'.*needs {needs}", actions={})
     refuses(
         rf"\(4, {role.n_agents}, {role.n_actions + 1}\).*{shape}\)",
-        actions={name: torch.cat([action, action[..., :1]], -1)},
+        actions=actions | {name: torch.cat([action, action[..., :1]], -1)},
     )
     refuses(
-        r"float32.*shocks are torch.float64.*\.to\(torch.float64\)", actions={name: action.float()}
+        r"float32.*shocks are torch.float64.*\.to\(torch.float64\)",
+        actions=actions | {name: action.float()},
     )
     refuses(r"float64.*shocks are torch.float32", shocks=map_state(torch.Tensor.float, shocks))
     refuses(
         r"state.aggregate is torch.int32", state=state._replace(aggregate=state.aggregate.int())
     )
-    refuses(r"on meta.*on cpu", actions={name: action.to("meta")})
-    refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions={name: action[:3]})
+    refuses(r"on meta.*on cpu", actions=actions | {name: action.to("meta")})
+    refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions=actions | {name: action[:3]})
     refuses(r"batch shape \(3,\).*broadcast", shocks=map_state(lambda x: x[:3], shocks))
     field = economy.endogenous[0]
     longer = torch.cat([getattr(state, field)] * 2, -1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lectures_lib.economies import Planner, map_state
+from lectures_lib.economies import Market, Planner, map_state
 from lectures_lib.evaluation import best_fixed_action
 from lectures_lib.solvers import solve
 
@@ -19,7 +19,7 @@ class Runs:
 
     def __call__(self, state, moved=None):
         actions = [p(map_state(lambda x: x[i], state)) for i, p in enumerate(self.policies)]  # noqa: B023
-        return {"planner": torch.stack([a["planner"] for a in actions])}
+        return {name: torch.stack([a[name] for a in actions]) for name in actions[0]}
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,11 @@ def as_runs():
 @pytest.fixture(scope="session")
 def exact():
     return solve(Planner())
+
+
+@pytest.fixture(scope="session")
+def competitive():
+    return solve(Market(2))
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, FixedAction, MarkovChain, Planner, map_state
-from lectures_lib.evaluation import impulse_response, initial_states, simulate
+from lectures_lib.economies import (
+    BrockMirman,
+    FixedAction,
+    Market,
+    MarkovChain,
+    Planner,
+    map_state,
+)
+from lectures_lib.evaluation import (
+    best_fixed_action,
+    impulse_response,
+    initial_states,
+    simulate,
+)
 from lectures_lib.solvers import solve
 from lectures_lib.solvers.steady_state import without_risk
 
@@ -142,6 +154,83 @@ def test_responses_of_several_runs_are_those_of_each(as_runs):
         for name, response in alone.items():
             assert together[name].shape == (2, 5)
             torch.testing.assert_close(together[name][run], response)
+
+
+def shares(economy, of_good, of_own):
+    """Spending shares that depend on productivity."""
+
+    def policy(state, moved=None):
+        own = state.idiosyncratic.unsqueeze(-1)
+        share = 0.05 + of_good * state.aggregate[..., None, None] + of_own * own
+        return {"household": share + 0 * state.capital}
+
+    return policy
+
+
+def test_one_households_luck_moves_its_own_quantities_and_the_price():
+    economy = Market(3)
+    policy, few = shares(economy, 0.02, 0.03), {"periods": 3, "paths": 400}
+    alone = impulse_response(policy, economy, "idiosyncratic", household=1, **few)
+    everybody = impulse_response(policy, economy, "idiosyncratic", **few)
+    assert set(alone) == {
+        *("capital", "output", "consumption", "investment", "saving_share", "price")
+    }
+    # Productivity jumps from .9 or 1.1, equally likely, to 1.1; all households are alike.
+    assert alone["output"][0] == pytest.approx(0.1, abs=0.02)
+    assert everybody["output"][0] == pytest.approx(0.1, abs=0.02)
+    assert everybody["price"][0] > 2 * alone["price"][0] > 0
+    # Who alone is lucky buys at a price that has risen less.
+    assert alone["investment"][0] > everybody["investment"][0] + 0.02
+    aggregate = impulse_response(policy, economy, household=1, **few)
+    assert aggregate["output"][0] == pytest.approx(0.2, abs=0.04)
+
+
+def test_without_others_one_household_is_everybody():
+    economy = Market(1)
+    policy = shares(economy, 0.02, 0.03)
+    for shock in ("aggregate", "idiosyncratic"):
+        one, every = (
+            impulse_response(policy, economy, shock, periods=4, paths=8, household=h)
+            for h in (0, None)
+        )
+        for name, response in every.items():
+            torch.testing.assert_close(one[name], response)
+
+
+def test_those_who_follow_need_not_be_told_what_to_do():
+    economy = Market(2, atomistic=True)
+    policy = shares(economy, 0.02, 0.03)
+    start = initial_states(policy, economy, 3, seed=0)
+    paths = simulate(policy, economy, start, 20, seed=0)
+    assert torch.equal(paths.states[-1].capital, paths.states[-1].crowd)
+    finite = initial_states(policy, Market(2), 3, seed=0)
+    same = simulate(policy, Market(2), finite, 20, seed=0)
+    torch.testing.assert_close(same.info["capital"], paths.info["capital"], rtol=1e-12, atol=0)
+
+
+def test_a_role_without_actions_is_named():
+    economy = Market(2, n_uninformed=1)
+    start = initial_states(None, economy, 3, seed=0)
+    with pytest.raises(ValueError, match="no entry for role 'informed'"):
+        simulate(
+            lambda state: {"uninformed": torch.full((3, 1, 1), 0.1)}, economy, start, 3, seed=0
+        )
+
+
+@pytest.mark.parametrize("n_goods", [1, 2])
+def test_the_best_constant_share_of_a_market_is_feasible_and_best(n_goods, as_runs):
+    economy = Market(2, n_goods, beta=0.8)
+    best = best_fixed_action(economy, paths=8)
+    assert 0 < n_goods * best.value < 1
+    policies = as_runs(*(FixedAction(economy, best.value * f) for f in (1.0, 0.97, 1.03)))
+    start = initial_states(policies, economy, 8, seed=0)
+    value = simulate(policies, economy, start, 62, seed=0, first=62).value["household"]
+    assert value.mean(dim=(1, 2)).argmax() == 0
+
+
+def test_a_household_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"household=2: expected one of 0\.\.1"):
+        impulse_response(None, Market(2), "idiosyncratic", household=2)
 
 
 @pytest.mark.parametrize("shock", ["capital", "weather"])

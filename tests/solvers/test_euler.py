@@ -1,15 +1,21 @@
 """Euler residuals from automatic differentiation against formulas written by hand."""
 
+import importlib
+
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, FixedAction, Planner, map_state
+from lectures_lib.economies import (
+    BrockMirman,
+    FixedAction,
+    Market,
+    MarkovChain,
+    Planner,
+    map_state,
+)
 from lectures_lib.solvers import euler_residuals, marginal_values, solve
+from lectures_lib.solvers.euler import in_actions, in_regime, in_state
 from lectures_lib.solvers.steady_state import without_risk
-
-
-def states(economy, n=40, seed=0):
-    return economy.reset((n,), torch.Generator().manual_seed(seed), torch.float64)
 
 
 def saves_more_when_rich(state, moved=None):
@@ -48,7 +54,7 @@ def residuals_by_hand(economy, policy, state):
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.5])
-def test_residuals_are_those_of_the_hand_written_euler_equation(sigma):
+def test_residuals_are_those_of_the_hand_written_euler_equation(sigma, states):
     economy = Planner(risk_aversion=sigma)
     state = states(economy)
     by_code = euler_residuals(economy, saves_more_when_rich, state)
@@ -57,9 +63,9 @@ def test_residuals_are_those_of_the_hand_written_euler_equation(sigma):
     torch.testing.assert_close(by_code, by_hand, rtol=1e-10, atol=1e-12)
 
 
-def test_the_costate_solves_first_order_conditions_with_all_cross_household_terms():
+def test_the_costate_solves_first_order_conditions_with_all_cross_household_terms(states):
     economy = Planner(2)
-    n, phi = 2, economy.phi
+    phi = economy.phi
     state = states(economy)
     costate, _ = marginal_values(economy, saves_more_when_rich, state)
     output = economy.output(state)
@@ -70,10 +76,10 @@ def test_the_costate_solves_first_order_conditions_with_all_cross_household_term
     other = -x.flip(-1) / (2 * total) / unit  # dI_k / dx_i
     assert (other < -0.01).all()
     gain = costate * own + costate.flip(-1) * other
-    torch.testing.assert_close(gain, 1 / (n * (output - x)), rtol=1e-11, atol=0)
+    torch.testing.assert_close(gain, 1 / (output - x), rtol=1e-11, atol=0)
 
 
-def test_the_value_of_capital_is_its_product_and_what_is_left_of_it():
+def test_the_value_of_capital_is_its_product_and_what_is_left_of_it(states):
     # Envelope theorem with spending shares fixed, dx = s dY: written for two goods, one household.
     economy = Planner(1, 2)
     state = states(economy)
@@ -92,13 +98,13 @@ def test_the_value_of_capital_is_its_product_and_what_is_left_of_it():
     torch.testing.assert_close(value, direct + through + kept, rtol=1e-12, atol=0)
 
 
-def test_the_closed_form_of_brock_and_mirman_has_no_residual():
+def test_the_closed_form_of_brock_and_mirman_has_no_residual(states):
     economy = BrockMirman()
     solution = solve(economy)
     assert solution.euler_residuals(states(economy, 200)).abs().max() < 1e-14
 
 
-def test_a_share_that_is_not_the_closed_form_has_the_residual_of_its_formula():
+def test_a_share_that_is_not_the_closed_form_has_the_residual_of_its_formula(states):
     # With C = kappa Y and full depreciation, 1 = beta E[C/C' alpha Y'/K'] fails by the factor
     # alpha beta / (1 - kappa), whatever the state.
     economy = BrockMirman()
@@ -110,6 +116,184 @@ def test_a_share_that_is_not_the_closed_form_has_the_residual_of_its_formula():
     expected = 1 - (1 - kappa) / (economy.alpha * economy.beta)
     residual = euler_residuals(economy, policy, states(economy))
     torch.testing.assert_close(residual, torch.full_like(residual, expected), rtol=1e-12, atol=0)
+
+
+# ---------------------------------------------------------------------- markets
+def bids(state, moved=None):
+    """Households' choices in a market: unequal, and of no equilibrium."""
+    z = 0.02 * state.idiosyncratic.unsqueeze(-1) + 0.03 * state.aggregate[..., None, None]
+    choice = 0.05 + 0.002 * state.capital + z
+    return {"household": choice}
+
+
+def market_residuals_by_hand(economy, regime, state):
+    """Two households, one good: m = beta E[u'(C') alpha Y'/K' + (1 - delta) m'], m written out."""
+    a, b, d, phi = economy.alpha, economy.beta, economy.delta, economy.phi
+
+    def choose(k, z, big_z):
+        """Investment, marginal utility and marginal cost of both households."""
+        at = economy.State(
+            torch.stack(k, -1).unsqueeze(-1), torch.tensor([z]), torch.tensor([big_z])
+        )
+        choice = bids(at)["household"][0, :, 0]
+        level = [economy.idiosyncratic.values[i] * economy.aggregate.values[big_z] for i in z]
+        y = [level[i] * k[i][0] ** a for i in range(2)]
+        if economy.action == "quantity":
+            invest = choice
+        else:
+            spent = [choice[i] * y[i] for i in range(2)]
+            invest = [x / (phi * sum(spent)) ** 0.5 for x in spent]
+        price = phi * sum(invest)
+        utility = [1 / (y[i] - price * invest[i]) for i in range(2)]
+        if regime == "competitive":
+            cost = [price * u for u in utility]
+        elif regime == "monopsony":
+            # Everybody pays phi more for each unit that he buys himself.
+            burden = sum(phi * u * x for u, x in zip(utility, invest, strict=True))
+            cost = [price * u + burden for u in utility]
+        elif economy.action == "spending":
+            total = sum(price * x for x in invest)
+            kept = [1 - price * x / (2 * total) for x in invest]
+            cost = [price * u / n for u, n in zip(utility, kept, strict=True)]
+        else:
+            cost = [(price + phi * x) * u for x, u in zip(invest, utility, strict=True)]
+        return y, invest, utility, cost
+
+    residuals = []
+    for s in range(len(state.aggregate)):
+        k, big_z = state.capital[s], state.aggregate[s].item()
+        z = state.idiosyncratic[s].tolist()
+        _, invest, _, cost = choose(list(k), z, big_z)
+        following, expected = [(1 - d) * k[i] + invest[i] for i in range(2)], [0.0, 0.0]
+        for n0, p0 in enumerate(economy.idiosyncratic.transition[z[0]]):
+            for n1, p1 in enumerate(economy.idiosyncratic.transition[z[1]]):
+                for common, q in enumerate(economy.aggregate.transition[big_z]):
+                    y1, _, utility1, cost1 = choose(following, [n0, n1], common)
+                    for i in range(2):
+                        product = utility1[i] * a * y1[i] / following[i]
+                        expected[i] += p0 * p1 * q * (product + (1 - d) * cost1[i])
+        residuals.append(torch.cat([1 - cost[i] / (b * expected[i]) for i in range(2)]))
+    return torch.stack(residuals)
+
+
+@pytest.mark.parametrize("regime", ["competitive", "nash", "monopsony"])
+@pytest.mark.parametrize("action", ["spending", "quantity"])
+def test_a_markets_residuals_are_those_of_hand_written_conditions(action, regime, states):
+    economy = Market(2, action=action)
+    state = states(economy, 12)
+    by_code = euler_residuals(economy, bids, state, regime)
+    by_hand = market_residuals_by_hand(economy, regime, state)
+    assert by_hand.abs().max() > 0.02
+    torch.testing.assert_close(by_code, by_hand, rtol=1e-9, atol=1e-12)
+
+
+def test_the_economys_own_game_is_what_is_judged_by_default(states):
+    finite, massless = Market(2), Market(2, atomistic=True)
+    state = states(finite)
+    residual = {r: euler_residuals(finite, bids, state, r) for r in ("competitive", "nash")}
+    assert (residual["competitive"] - residual["nash"]).abs().min() > 1e-3
+    assert torch.equal(euler_residuals(finite, bids, state), residual["nash"])
+    crowded = massless.with_crowd(state)
+    torch.testing.assert_close(euler_residuals(massless, bids, crowded), residual["competitive"])
+    # Either kind of state and economy can be asked about either regime.
+    torch.testing.assert_close(euler_residuals(massless, bids, crowded, "nash"), residual["nash"])
+    planner = Planner(2)
+    own = euler_residuals(planner, FixedAction(planner, 0.1), state)
+    assert torch.equal(own, euler_residuals(planner, FixedAction(planner, 0.1), state, "planner"))
+
+
+def test_roles_that_share_the_households_make_no_difference(states):
+    plain, grouped = Market(2), Market(2, n_uninformed=1)
+    state = states(plain)
+
+    def by_role(state, moved=None):
+        one, other = bids(state)["household"].split(1, -2)
+        return {"informed": one, "uninformed": other}
+
+    for regime in ("competitive", "nash", "monopsony"):
+        expected = euler_residuals(plain, bids, state, regime)
+        torch.testing.assert_close(euler_residuals(grouped, by_role, state, regime), expected)
+
+
+def test_states_and_actions_are_those_of_the_economy_that_is_asked_about(states):
+    finite, massless = Market(2), Market(2, atomistic=True)
+    assert in_regime(finite, "competitive") == (massless, False)
+    assert in_regime(massless, "monopsony") == (finite, True)
+    assert in_regime(massless, None) == (massless, False)
+    assert in_regime(Planner(), None) == (Planner(), True)
+    state = states(finite, 3)
+    crowded = in_state(massless, state)
+    assert torch.equal(crowded.crowd, state.capital) and in_state(finite, state) is state
+    poorer = crowded._replace(capital=0.5 * crowded.capital)
+    assert torch.equal(in_state(finite, poorer).capital, state.capital), "the crowd stays"
+    actions = in_actions(massless, bids(state))
+    assert actions["household_crowd"] is actions["household"]
+
+
+@pytest.mark.parametrize(
+    ("economy", "regime"),
+    [(Planner(), "nash"), (Market(), "planner"), (Market(), "cournot"), (BrockMirman(), "nash")],
+)
+def test_a_regime_that_the_economy_does_not_have_is_refused(economy, regime, states):
+    with pytest.raises(ValueError, match=f"regime='{regime}': {type(economy).__name__} has no"):
+        euler_residuals(economy, FixedAction(economy, 0.1), states(economy), regime)
+
+
+# ---------------------------------------------------------------------- expectations
+@pytest.mark.parametrize("economy", [Market(3), Planner(3)], ids=["market", "planner"])
+def test_expectations_over_draws_are_near_the_exact_ones(economy, states, monkeypatch):
+    module, role = importlib.import_module(euler_residuals.__module__), next(iter(economy.roles))
+
+    def policy(state, moved=None):
+        return {role: bids(state)["household"] + 0.02 * state.capital.mean(-2, keepdim=True) ** 0.5}
+
+    state = states(economy, 20)
+    exact = euler_residuals(economy, policy, state)
+    monkeypatch.setattr(module, "EXACT_OUTCOMES", 0)
+    errors = [
+        (euler_residuals(economy, policy, state, draws=n) - exact).abs().mean() for n in (20, 320)
+    ]
+    # Own luck and aggregate luck are exact; what is left is of the order of the root of 1 / draws.
+    assert 0 < errors[1] < errors[0] / 2 and errors[0] < 0.1 * exact.abs().mean()
+
+
+def test_every_household_is_weighed_by_the_chances_of_its_own_luck(states, monkeypatch):
+    chain = MarkovChain.symmetric((0.5, 1.5), stay=0.9)
+    economy, module = (
+        Market(4, idiosyncratic=chain),
+        importlib.import_module(euler_residuals.__module__),
+    )
+    state = states(economy, 20)
+    exact = euler_residuals(economy, bids, state)
+    monkeypatch.setattr(module, "EXACT_OUTCOMES", 0)
+    draw, error = Market.sampled_outcomes, {}
+
+    def same_for_everybody(*arguments):
+        shocks, weight = draw(*arguments)
+        return shocks, weight.mean(-1, keepdim=True).expand_as(weight)
+
+    # A tenth of 25 draws is no whole number, so that the draws' own shares are not the chances.
+    for name, method in (("own", draw), ("same", same_for_everybody)):
+        monkeypatch.setattr(Market, "sampled_outcomes", method)
+        sampled = euler_residuals(economy, bids, state, draws=25)
+        error[name] = (sampled - exact).abs().mean()
+    assert error["own"] < 0.7 * error["same"]
+
+
+def test_a_hundred_households_have_residuals(states):
+    economy = Market(100)
+    residual = euler_residuals(economy, bids, states(economy, 2), draws=2)
+    assert residual.shape == (2, 100) and torch.isfinite(residual).all()
+    assert torch.equal(residual, euler_residuals(economy, bids, states(economy, 2), draws=2))
+
+
+def test_many_states_are_taken_in_parts(states, monkeypatch):
+    economy = Market(2)
+    whole = euler_residuals(economy, bids, states(economy, 7))
+    module = importlib.import_module(euler_residuals.__module__)
+    monkeypatch.setattr(module, "STOCKS_AT_ONCE", 4)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 1)
+    torch.testing.assert_close(euler_residuals(economy, bids, states(economy, 7)), whole)
 
 
 def test_residuals_are_computed_in_double_precision_from_single_precision_states():
@@ -127,3 +311,16 @@ def test_residuals_have_one_entry_for_each_stock_and_free_leading_dimensions():
     assert residual.shape == (2, 3, 4) and residual.dtype == torch.float64
     alone = euler_residuals(economy, FixedAction(economy, 0.1), map_state(lambda x: x[1, 2], state))
     torch.testing.assert_close(residual[1, 2], alone)
+
+
+@pytest.mark.parametrize("regime", ["competitive", "nash", "monopsony"])
+def test_a_markets_residuals_have_free_leading_dimensions(regime):
+    economy = Market(2, 2)
+    state = economy.reset((2, 3), torch.Generator(), torch.float64)
+    policy = FixedAction(economy, 0.1)
+    residual = euler_residuals(economy, policy, state, regime)
+    assert residual.shape == (2, 3, 4) and residual.dtype == torch.float64
+    alone = euler_residuals(economy, policy, map_state(lambda x: x[1, 2], state), regime)
+    torch.testing.assert_close(residual[1, 2], alone)
+    costate, value = marginal_values(economy, policy, state, regime)
+    assert costate.shape == value.shape == (2, 3, 4) and (costate > 0).all() and (value > 0).all()

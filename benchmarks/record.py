@@ -1,0 +1,52 @@
+"""What every benchmark writes down beside its numbers, and how it prints them."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results"
+PACKAGES = ("torch", "numpy", "scipy", "stable-baselines3", "lectures-lib")
+
+
+def provenance(command: str) -> dict:
+    """Where and how a part's numbers were made."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=FOLDER
+    ).stdout.strip()
+    return {
+        "command": command,
+        "date": date.today().isoformat(),
+        "device": _processor(),
+        "python": platform.python_version(),
+        "versions": {name: v for name in PACKAGES if (v := _version(name))},
+        "code": commit,
+    }
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in open("/proc/cpuinfo"):
+            if "model name" in line:
+                return line.split(":")[1].strip()
+    return platform.processor()
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as text, the first column to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        line[0].ljust(widths[0])
+        + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
+        for line in lines
+    ]

@@ -1,0 +1,294 @@
+"""The market economy of section 3.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ..networks import pooled_features
+from .base import Role, Step, require
+from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
+
+
+class CrowdState(NamedTuple):
+    """State of a market whose households are massless.
+
+    Attributes
+    ----------
+    capital : Tensor, shape (*batch, households, goods)
+        Of the massless households.
+    crowd : Tensor, shape (*batch, households, goods)
+        Of the crowd that makes the price; member i has household i's productivity.
+    idiosyncratic : Tensor of int64, shape (*batch, households)
+    aggregate : Tensor of int64, shape (*batch,)
+    """
+
+    capital: Tensor
+    crowd: Tensor
+    idiosyncratic: Tensor
+    aggregate: Tensor
+
+
+@dataclass(frozen=True)
+class Market(CapitalEconomy):
+    r"""Households buy capital from competitive firms, which price at marginal cost.
+
+    Household :math:`i` maximises its own expected discounted utility of
+
+    .. math:: C_i = Y_i - \sum_j p_j I_{ij}, \qquad K_{ij}' = (1-\delta) K_{ij} + I_{ij},
+              \qquad p_j = \phi \sum_i I_{ij}.
+
+    Its action is its *spending* on each good, as a share of its output, so that
+    :math:`p_j = \sqrt{\phi X_j}` with :math:`X_j` the sum of all bids; or the *quantity* that it
+    orders. Firms earn :math:`\phi I_j^2/2` on good :math:`j`, which leaves the economy or is
+    rebated to households in equal parts. Chapter *The market's formulation*.
+
+    Parameters
+    ----------
+    action : {"spending", "quantity"}
+        What households choose. Orders that cost more than a household's output are cut, in
+        proportion, to what it can pay at the price that all orders made.
+    rebate_profits : bool
+        Whether firms' profit goes back to households.
+    n_uninformed : int
+        The last so many households see only their own capital and productivity, aggregate capital
+        and aggregate productivity. Roles are then `informed` and `uninformed`, and otherwise one
+        role `household` that sees everything.
+    atomistic : bool
+        Whether the households that act are massless: prices and profits come from a crowd of the
+        same size whose members follow the same policy (role `household_crowd`, which follows
+        `household`). Initially a household owns what its member of the crowd owns. A finite number
+        of agents thus takes prices as given.
+
+    The other parameters are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range; the message names it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> economy, generator = Market(n_households=2), torch.Generator().manual_seed(0)
+    >>> state = economy.reset((), generator)
+    >>> shares = {"household": torch.full((2, 1), 0.1)}
+    >>> step = economy.step(state, shares, economy.draw((), generator))
+    >>> step.info["price"].shape
+    torch.Size([1])
+    """
+
+    action: str = "spending"
+    rebate_profits: bool = False
+    n_uninformed: int = 0
+    atomistic: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(
+            self.action in ("spending", "quantity"),
+            "action",
+            self.action,
+            "'spending' or 'quantity'",
+        )
+        require(
+            isinstance(self.n_uninformed, int) and 0 <= self.n_uninformed <= self.n_households,
+            "n_uninformed",
+            self.n_uninformed,
+            f"a whole number in 0..{self.n_households}",
+        )
+        for name in ("rebate_profits", "atomistic"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
+
+    # ------------------------------------------------------------------ who acts
+    @cached_property
+    def State(self):
+        """`CapitalState`, or `CrowdState` if households are massless."""
+        return CrowdState if self.atomistic else CapitalState
+
+    @cached_property
+    def endogenous(self):
+        """Names of the state's fields that choices move."""
+        return ("capital", "crowd") if self.atomistic else ("capital",)
+
+    @cached_property
+    def _members(self) -> dict[str, slice]:
+        """Which households play each role."""
+        n = self.n_households - self.n_uninformed
+        if self.n_uninformed == 0:
+            return {"household": slice(None)}
+        informed = {"informed": slice(0, n)} if n else {}
+        return informed | {"uninformed": slice(n, None)}
+
+    @cached_property
+    def roles(self):
+        """`household`, or `informed` and `uninformed`; and their crowds if they are massless."""
+        roles = {}
+        generator = torch.Generator().manual_seed(0)
+        state = self.reset((), generator)
+        for name, members in self._members.items():
+            n_agents, n_features = self._look(name, state, state)[members].shape
+            roles[name] = Role(
+                n_agents=n_agents,
+                n_features=n_features,
+                n_actions=self.n_goods,
+                team=False,
+                to_physical=spending_shares if self.action == "spending" else self._orders,
+                full_information=self._sees_each_other(name),
+            )
+        if self.atomistic:
+            roles |= {f"{name}_crowd": replace(r, follows=name) for name, r in roles.items()}
+        return roles
+
+    def _orders(self, raw: Tensor) -> Tensor:
+        """Any positive quantity, in units of what costs all output if everybody orders it.
+
+        At productivity and capital one, that is; zero is nearly half of the cost. The smallest
+        order keeps capital, and so its logarithm, away from zero however long it is repeated.
+        """
+        unit = (self.phi * self.n_households * self.n_goods) ** -0.5
+        return unit * (SMALLEST_SHARE + softplus(raw))
+
+    def _sees_each_other(self, name) -> bool:
+        return name == "household" and not self.atomistic
+
+    # ------------------------------------------------------------------ what they see
+    def observe(self, state, moved=None):
+        """Own log capital and log productivities, and what the role knows of the others.
+
+        A `household` of a market with mass is given nothing more here: its role sees all the
+        agents (``Role.full_information``). If households are massless, or some uninformed,
+        the economy appends the moments of the population, or its mean capital.
+        """
+        crowd = self._crowd(state)
+        seen = {}
+        for name, members in self._members.items():
+            seen[name] = self._look(name, state, crowd)[..., members, :]
+            if self.atomistic:
+                seen[f"{name}_crowd"] = self._look(name, crowd, crowd)[..., members, :]
+        return seen
+
+    def _crowd(self, state):
+        return state._replace(capital=state.crowd) if self.atomistic else state
+
+    def _look(self, name, own, crowd) -> Tensor:
+        """Features (*batch, N, features) of households `own` that meet the population `crowd`."""
+        features = self.own_features(own)
+        if self._sees_each_other(name):
+            return features
+        if name == "uninformed":
+            others = crowd.capital.mean(-2, keepdim=True).log().expand_as(own.capital)
+        else:
+            everybody = self.own_features(crowd)
+            others = pooled_features(everybody)
+            if self.n_households > 1:
+                others = others[..., everybody.shape[-1] :]
+        return torch.cat([features, others], -1)
+
+    # ------------------------------------------------------------------ what happens
+    @cached_property
+    def _shapes(self):
+        states, shocks = super()._shapes
+        if self.atomistic:
+            states = {name: states[name.replace("crowd", "capital")] for name in CrowdState._fields}
+        return states, shocks
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
+        state = super().reset(batch, generator, dtype)
+        return self.with_crowd(state) if self.atomistic else state
+
+    def with_crowd(self, state: CapitalState) -> CrowdState:
+        """The state of massless households that own what the crowd owns."""
+        return CrowdState(state.capital, state.capital, state.idiosyncratic, state.aggregate)
+
+    def unit_cost(self, total_investment: Tensor) -> Tensor:
+        """Price of a unit of each good, by the total that is bought: marginal cost."""
+        return self.phi * total_investment
+
+    def actions_for(self, state, investment: Tensor) -> dict[str, Tensor]:
+        """The actions with which households buy `investment` (*batch, N, M), all of them.
+
+        If they are massless, each buys what its member of the crowd buys.
+        """
+        price = self.unit_cost(investment.sum(-2, keepdim=True))
+        populations = {"": state}
+        if self.atomistic:
+            populations["_crowd"] = self._crowd(state)
+        actions = {}
+        for suffix, who in populations.items():
+            action = investment
+            if self.action == "spending":
+                action = price * investment / self.output(who).unsqueeze(-1)
+            for name, members in self._members.items():
+                actions[name + suffix] = action[..., members, :]
+        return actions
+
+    def transition(self, state, actions, shocks) -> Step:
+        """One period; actions are spending shares or quantities (*batch, agents, M)."""
+        capital, productivity = state.capital, self.productivity(state)
+        output = productivity * self._capital_services(state)
+        action = torch.cat([actions[name] for name in self._members], -2)
+        following = {}
+        if self.atomistic:
+            crowd = self._crowd(state)
+            crowd_output = productivity * self._capital_services(crowd)
+            theirs = torch.cat([actions[f"{name}_crowd"] for name in self._members], -2)
+            price = self._price(theirs, crowd_output)
+            bought, crowd_spending, profit = self._buy(theirs, crowd_output, price)
+            following["crowd"] = (1 - self.delta) * state.crowd + bought
+            investment, spending, _ = self._buy(action, output, price)
+        else:
+            price = self._price(action, output)
+            investment, spending, profit = self._buy(action, output, price)
+        rebate = profit.sum(-1, keepdim=True) / self.n_households if self.rebate_profits else 0.0
+        consumption = output - spending + rebate
+        own, common = self.move_productivity(state, shocks)
+        following |= {
+            "capital": (1 - self.delta) * capital + investment,
+            "idiosyncratic": own,
+            "aggregate": common,
+        }
+        utility = self.utility(consumption)
+        rewards = {name: utility[..., members] for name, members in self._members.items()}
+        if self.atomistic:
+            others = self.utility(crowd_output - crowd_spending + rebate)
+            rewards |= {f"{n}_crowd": others[..., members] for n, members in self._members.items()}
+        info = {
+            "capital": capital,
+            "output": output,
+            "consumption": consumption,
+            "saving_share": spending / output,
+            "investment": investment,
+            "productivity": productivity,
+            "price": price.squeeze(-2),
+            "profit": profit,
+        }
+        return Step(self.State(**following), rewards, info)
+
+    def _price(self, action, output):
+        """Price of each good (*batch, 1, M)."""
+        if self.action == "spending":
+            total = (action * output.unsqueeze(-1)).sum(-2, keepdim=True)
+            # The guard only matters when nobody bids for a good: 0 / 0 becomes 0.
+            return (self.phi * total).sqrt().clamp_min(torch.finfo(total.dtype).tiny)
+        return self.unit_cost(action.sum(-2, keepdim=True))
+
+    def _buy(self, action, output, price):
+        """Investment (*batch, N, M), spending (*batch, N) and firms' profit (*batch, M)."""
+        if self.action == "spending":
+            investment = action * output.unsqueeze(-1) / price
+        else:
+            cost = (price * action).sum(-1, keepdim=True)
+            limit = (1 - SMALLEST_SHARE) * output.unsqueeze(-1)
+            investment = action * (limit / torch.maximum(cost, limit))
+        bids = price * investment
+        total = investment.sum(-2)
+        profit = bids.sum(-2) - self.phi / 2 * total.square()
+        return investment, bids.sum(-1), profit

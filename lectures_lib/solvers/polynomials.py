@@ -1,0 +1,132 @@
+"""Complete Chebyshev polynomials on a box of capital stocks. Chapter *Global solution*."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.polynomial import chebyshev
+from scipy.stats import qmc
+from torch import Tensor
+
+# More nodes than coefficients: least squares is steadier than interpolation in many dimensions.
+NODES_PER_COEFFICIENT = 1.7
+# Next period's capital may lie a little outside the box, where polynomials still extrapolate well.
+FURTHEST = 1.25
+# Room between a sample and the faces of the box around it.
+MARGIN = 0.15
+
+
+class Polynomials:
+    r"""All products of Chebyshev polynomials whose degrees sum to at most `degree`.
+
+    The arguments are :math:`u = A (\log K - c)`, which lie in :math:`[-1, 1]^d` inside the box.
+
+    Parameters
+    ----------
+    centre : Tensor, shape (stocks,)
+        The box's centre, in logs.
+    axes : Tensor, shape (stocks, stocks)
+        The matrix A, one row for each axis of the box.
+    degree : int
+    """
+
+    def __init__(self, centre: Tensor, axes: Tensor, degree: int):
+        self.centre, self.axes, self.degree = centre, axes, degree
+        d = len(centre)
+        every = itertools.product(range(degree + 1), repeat=d)
+        powers = sorted((p for p in every if sum(p) <= degree), key=lambda p: (sum(p), p))
+        self.powers = torch.tensor(powers)
+        if d == 1:
+            nodes = chebyshev.chebpts1(degree + 1)[:, None]
+        else:
+            # As Chebyshev's nodes do, these crowd towards the faces of the box.
+            halton = qmc.Halton(d, rng=0).random(int(NODES_PER_COEFFICIENT * len(powers)))
+            nodes = np.cos(np.pi * halton)
+        self.at_nodes = self._products(torch.as_tensor(nodes))
+        self.capital = (torch.as_tensor(nodes) @ torch.linalg.inv(axes).T + centre).exp()
+        self._to_coefficients = torch.linalg.pinv(self.at_nodes)
+
+    @classmethod
+    def on_cube(cls, low: float, high: float, stocks: int, degree: int) -> Polynomials:
+        """Every stock between `low` and `high`."""
+        low, high = np.log(low), np.log(high)
+        centre = torch.full((stocks,), (low + high) / 2, dtype=torch.float64)
+        return cls(centre, torch.eye(stocks, dtype=torch.float64) * 2 / (high - low), degree)
+
+    @classmethod
+    def around(cls, capital: Tensor, degree: int, thinnest: float = 0.1) -> Polynomials:
+        """The box along the principal axes of a sample (states, stocks) that contains it."""
+        logs = capital.log()
+        mean = logs.mean(0)
+        directions = torch.linalg.svd(logs - mean, full_matrices=False).Vh
+        scores = (logs - mean) @ directions.T
+        low, high = scores.amin(0), scores.amax(0)
+        half = ((1 + MARGIN) * (high - low) / 2).clamp_min(thinnest)
+        centre = mean + (low + high) / 2 @ directions
+        return cls(centre, directions / half[:, None], degree)
+
+    @property
+    def stocks(self) -> int:
+        """Number of capital stocks."""
+        return len(self.centre)
+
+    def coordinates(self, capital: Tensor) -> Tensor:
+        """Position (..., stocks) relative to the box: inside it, all lie in [-1, 1]."""
+        return (capital.log() - self.centre) @ self.axes.T
+
+    def basis(self, capital: Tensor) -> Tensor:
+        """Values (..., coefficients) of all products; far outside the box, of a point nearer."""
+        return self._products(self.coordinates(capital).clamp(-FURTHEST, FURTHEST))
+
+    def _products(self, x: Tensor) -> Tensor:
+        single = [torch.ones_like(x), x]
+        for _ in range(2, self.degree + 1):
+            single.append(2 * x * single[-1] - single[-2])
+        single = torch.stack(single[: self.degree + 1], -1)
+        columns = [single[..., k, :][..., self.powers[:, k]] for k in range(x.shape[-1])]
+        product = columns[0]
+        for column in columns[1:]:
+            product = product * column
+        return product
+
+    def fit(self, values: Tensor) -> Tensor:
+        """Coefficients (..., coefficients, functions) from values at the nodes."""
+        return self._to_coefficients @ values
+
+    def with_gradient(self, coefficients: Tensor) -> Tensor:
+        """Coefficients of the functions and of their derivatives in log capital.
+
+        A polynomial's derivative is a polynomial, so that one product with the basis gives both.
+
+        Parameters
+        ----------
+        coefficients : Tensor, shape (..., coefficients, functions)
+
+        Returns
+        -------
+        Tensor, shape (..., coefficients, functions * (1 + stocks))
+            The functions, then the derivatives of all functions in the first log stock, and so on.
+        """
+        # (stocks, coefficients, coefficients) @ (..., 1, coefficients, functions)
+        slopes = self._derivative @ coefficients.unsqueeze(-3)
+        every = torch.cat([coefficients.unsqueeze(-3), slopes], -3)
+        return every.movedim(-3, -2).flatten(-2)
+
+    @cached_property
+    def _derivative(self) -> Tensor:
+        n, d = self.powers.shape
+        one = np.zeros((self.degree + 1, self.degree + 1))
+        for k in range(1, self.degree + 1):
+            slope = chebyshev.chebder(np.eye(self.degree + 1)[k])
+            one[: len(slope), k] = slope
+        one = torch.as_tensor(one)
+        in_box = torch.zeros(d, n, n, dtype=torch.float64)
+        for j in range(d):
+            others = [k for k in range(d) if k != j]
+            rest = self.powers[:, others]
+            same = (rest[:, None] == rest[None]).all(-1)
+            in_box[j] = same * one[self.powers[:, j][:, None], self.powers[:, j][None]]
+        return torch.einsum("jk,jab->kab", self.axes, in_box)
