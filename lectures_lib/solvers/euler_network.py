@@ -198,7 +198,7 @@ def euler_network(
     economy: CapitalEconomy,
     regime: str,
     *,
-    tolerance: float = 3e-5,
+    tolerance: float = 5e-5,
     seed: int = 0,
     show_progress: bool | None = None,
 ) -> tuple[EulerNetworkPolicy, int]:

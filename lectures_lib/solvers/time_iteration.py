@@ -37,11 +37,11 @@ JOINT_DEGREES = {(1, 1): (16,), (2, 1): (7, 10), (3, 1): (5, 6), (1, 2): (7,)}
 SMALLEST, LARGEST = 0.42, 1.7
 # Paths and periods that find the ergodic set.
 PATHS, PERIODS, FORGOTTEN = 128, 600, 150
-MAX_ITERATIONS = 300
+MAX_ITERATIONS = 150
 # Least half-width, in logs, of the two boxes for several goods.
 WIDE, NARROW = 0.3, 0.1
-# A kink keeps the first box from being solved more precisely, and the second makes up for it.
-ROUGH = 1e-3
+# Tolerances where there is a kink: on the first box, and on the second, which makes up for it.
+ROUGH, KINKED = 1e-3, 1e-7
 
 
 class ConvergenceError(RuntimeError):
@@ -173,6 +173,8 @@ class Piece:
             count += 1
             coefficients = torch.from_numpy(flat.reshape(shape))
             new = self.iterate(coefficients, 30 if count == 1 else 2)
+            if not torch.isfinite(new).all():
+                raise NoConvergence
             return (new - coefficients).numpy()
 
         try:
@@ -190,7 +192,7 @@ class Piece:
             raise ConvergenceError(
                 f"time iteration on {self.conditions.economy} (regime "
                 f"{self.conditions.regime!r}) has not converged to {tolerance:.0e} in {count} "
-                "iterations: try another degree."
+                "iterations: try other degrees, or method='network'."
             ) from None
         self.adopt(torch.from_numpy(found.reshape(shape)))
         return count
@@ -340,17 +342,26 @@ def time_iteration(
     if economy.n_households > 1 and economy.n_goods > 1:
         return _several_goods(economy, conditions, chain, degrees, tolerance)
     centre = economy.efficient_capital
-    cube = Polynomials.on_cube(SMALLEST * centre, LARGEST * centre, stocks, degrees[0])
-    # Where one household decides for another, the constraint binds in much of the box.
+    # Where one household decides for another, the constraint binds in much of the box. Its kink
+    # makes the search fail at some degrees, which are then lowered: the second box has the last
+    # word on what matters.
     kinked = conditions.joint and economy.n_households > 1
-    outer = Piece(conditions, chain, cube, bounded=kinked)
-    iterations = outer.converge(tolerance if len(degrees) == 1 else ROUGH)
+    for first in range(degrees[0], 2 if kinked else degrees[0] - 1, -1):
+        cube = Polynomials.on_cube(SMALLEST * centre, LARGEST * centre, stocks, first)
+        outer = Piece(conditions, chain, cube, bounded=kinked)
+        try:
+            iterations = outer.converge(ROUGH if kinked else tolerance)
+            break
+        except ConvergenceError as error:
+            failure = error
+    else:
+        raise failure
     policy = InvestmentPolicy(economy, [outer])
     if len(degrees) > 1:
         sample = ergodic_capital(economy, policy)
         inner = Piece(conditions, chain, Polynomials.around(sample, degrees[1]), bounded=kinked)
         inner.start_from(outer.log_worth)
-        iterations += inner.converge(tolerance)
+        iterations += inner.converge(max(tolerance, KINKED))
         policy = InvestmentPolicy(economy, [outer, inner])
     return policy, iterations
 
