@@ -1,0 +1,86 @@
+"""Every economy, and what the tests of this folder do to each.
+
+A new economy joins by being added to ECONOMIES.
+"""
+
+import pytest
+import torch
+
+from lectures_lib.economies import BrockMirman, Market, Planner
+
+ECONOMIES = {
+    "Planner()": Planner(),
+    "Planner(3, 2)": Planner(3, 2),
+    "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
+    "BrockMirman()": BrockMirman(),
+    "Market()": Market(),
+    "Market(3, 2)": Market(3, 2),
+    "Market(2, quantity, rebate)": Market(2, action="quantity", rebate_profits=True),
+    "Market(3, 1 uninformed)": Market(3, n_uninformed=1),
+    "Market(2, atomistic)": Market(2, atomistic=True),
+    "Market(2, quantity, 1 uninformed, atomistic)": Market(
+        2, action="quantity", n_uninformed=1, atomistic=True
+    ),
+}
+BATCHES = [(), (5,), (2, 3, 4)]
+DTYPES = [torch.float32, torch.float64]
+
+
+def of(selected):
+    return pytest.mark.parametrize("economy", list(selected.values()), ids=list(selected))
+
+
+every_economy = of(ECONOMIES)
+several_agents = of(
+    {n: e for n, e in ECONOMIES.items() if any(r.n_agents > 1 for r in e.roles.values())}
+)
+with_crowds = of({n: e for n, e in ECONOMIES.items() if any(r.follows for r in e.roles.values())})
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def raw_actions(economy, batch, dtype, g, scale=0.2, centre=-0.5):
+    return {
+        name: centre
+        + scale * torch.randn((*batch, role.n_agents, role.n_actions), generator=g, dtype=dtype)
+        for name, role in economy.roles.items()
+    }
+
+
+def physical(economy, raw):
+    return {name: economy.roles[name].to_physical(x) for name, x in raw.items()}
+
+
+def situation(economy, batch=(50,), dtype=torch.float64, seed=0, **spread):
+    """A state, feasible interior actions that differ everywhere, and shocks."""
+    g = generator(seed)
+    state = economy.reset(batch, g, dtype)
+    return (
+        state,
+        physical(economy, raw_actions(economy, batch, dtype, g, **spread)),
+        economy.draw(batch, g, dtype),
+    )
+
+
+def floats(step):
+    fields = [x for x in step.state if x.is_floating_point()]
+    return [*fields, *step.rewards.values(), *step.info.values()]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def exogenous(economy):
+    return [name for name in economy.state_shapes if name not in economy.endogenous]
+
+
+def apart(economy, state, seed=5):
+    """The state with households that no longer own what the crowd owns."""
+    return economy.perturb(state, generator(seed), 0.5)
+
+
+def close(a, b, rtol=1e-13):
+    torch.testing.assert_close(a, b, rtol=rtol, atol=0)
