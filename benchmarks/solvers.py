@@ -91,10 +91,12 @@ def networks():
     """Networks trained on Euler residuals."""
     rows = [(f"market, {n} x 1", Market(n), "competitive") for n in (1, 2, 3, 5, 100)]
     rows += [("market, 10 x 10", Market(10, 10), "competitive")]
-    rows += [(f"planner, {n} x 1", Planner(n), "planner") for n in (2, 100)]
-    rows += [("planner, 10 x 10", Planner(10, 10), "planner")]
+    rows += [(f"planner, {n} x 1", Planner(n), "planner") for n in (2, 3, 5, 100)]
+    rows += [(f"planner, {n} x {m}", Planner(n, m), "planner") for n, m in ((3, 2), (10, 10))]
+    rows += [("planner, 3 x 1, risk aversion 2", Planner(3, risk_aversion=2.0), "planner")]
     rows += [("Nash in spending, 100 x 1", Market(100), "nash")]
     rows += [("market, 3 x 1, other calibration", Market(3, **OTHER), "competitive")]
+    rows += [("planner, 3 x 1, other calibration", Planner(3, **OTHER), "planner")]
     return _solved(rows, "network")
 
 

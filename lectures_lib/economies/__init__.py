@@ -4,7 +4,9 @@ from ..markov import MarkovChain
 from .base import Economy, FixedAction, Role, Step, TooManyOutcomes, map_state
 from .growth import BrockMirman
 from .market import Market
+from .monopolist import Monopolist
 from .planner import Planner
+from .tables import Tables
 
 __all__ = [
     "BrockMirman",
@@ -12,9 +14,11 @@ __all__ = [
     "FixedAction",
     "Market",
     "MarkovChain",
+    "Monopolist",
     "Planner",
     "Role",
     "Step",
+    "Tables",
     "TooManyOutcomes",
     "map_state",
 ]

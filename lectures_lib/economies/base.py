@@ -69,6 +69,8 @@ class Role:
     follows : str or None
         The role whose policy these agents follow, without exploring or learning: a crowd. Agents
         of a role that is followed are massless: they affect nobody but themselves.
+    choices : tuple of float or None
+        Physical actions from which learners choose that need a finite number of them.
     """
 
     n_agents: int
@@ -78,6 +80,7 @@ class Role:
     to_physical: Callable[[Tensor], Tensor]
     full_information: bool = True
     follows: str | None = None
+    choices: tuple[float, ...] | None = None
 
     @property
     def n_inputs(self) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
-from .simulation import as_policy, initial_states, walk
+from .simulation import as_policy, batch_shape, initial_states, walk
 
 #: Names of an economy's quantities, and what they are called in moments.
 QUANTITIES = {
@@ -20,6 +20,8 @@ QUANTITIES = {
     "investment": "investment",
     "output": "output",
     "price": "price",
+    "customers": "customers",
+    "sales": "sales",
 }
 #: The pair whose correlation is reported.
 PAIR = ("saving_share", "productivity")
@@ -77,10 +79,9 @@ class MomentSums:
 
     def add(self, state, info: dict[str, Tensor]) -> None:
         """Add a period: its state and its quantities, shape (*runs, paths, ...)."""
-        lead = state.aggregate.shape
+        lead = batch_shape(self.economy, state)
         info = {name: x.reshape(*lead, -1) for name, x in info.items()}
-        households = self.economy.state_shapes["capital"][0]
-        if households > 1:
+        if self.economy.state_shapes.get("capital", (1,))[0] > 1:
             capital = state.capital
             info["total_capital"] = capital.sum(capital.dim() - 2)
         if self.periods == 0:
@@ -92,7 +93,8 @@ class MomentSums:
             if name in centred:
                 self._add(name, centred[name])
                 self._add((name, name), centred[name].square())
-        self._add(PAIR, centred[PAIR[0]] * centred[PAIR[1]])
+        if all(name in centred for name in PAIR):
+            self._add(PAIR, centred[PAIR[0]] * centred[PAIR[1]])
 
     def _add(self, key, x):
         self._sums[key] = self._sums.get(key, 0.0) + x.mean(-1)
@@ -118,7 +120,8 @@ class MomentSums:
                 # change.
                 spread = variance / (2 * sd.unsqueeze(-1)).clamp_min(1e-300)
                 found[f"s.d. of {label}"] = _estimate(sd, spread)
-        found[CORRELATION] = self._correlation()
+        if PAIR in self._sums:
+            found[CORRELATION] = self._correlation()
         return found
 
     def _central(self, key) -> Tensor:
@@ -178,10 +181,9 @@ def ergodic_moments(
     Returns
     -------
     Moments
-        ``"mean of x"`` and ``"s.d. of x"`` of capital, consumption, saving share, investment,
-        output and, in markets, the price, over periods, households and goods; of the total of a
-        capital good that households own, if there are several; and the correlation of the saving
-        share and productivity.
+        ``"mean of x"`` and ``"s.d. of x"`` of what the economy has of :data:`QUANTITIES`, over
+        periods, households and goods; of the total of a capital good that households own, if there
+        are several; and the correlation of the saving share and productivity.
 
     Examples
     --------

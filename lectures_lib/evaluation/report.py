@@ -30,9 +30,13 @@ PERIODS_BETWEEN_STATES = 40
 LARGEST_SAMPLE = 200_000
 # Outcomes that are assumed where they are drawn.
 DRAWN_OUTCOMES = 80
-#: The moments of a report.
+#: The moments of a report, as far as the economy has them.
 REPORTED = (
-    *(f"{m} of {x}" for x in ("capital", "consumption", "saving share") for m in ("mean", "s.d.")),
+    *(
+        f"{m} of {x}"
+        for x in ("capital", "consumption", "saving share", "customers", "sales")
+        for m in ("mean", "s.d.")
+    ),
     CORRELATION,
 )
 
@@ -58,7 +62,7 @@ class Report:
         a household that would like to consume more counts with at most what it spends on capital.
     moments : dict of str to float or array
         Ergodic mean and standard deviation of capital, consumption and saving share, and the
-        correlation of the saving share with productivity.
+        correlation of the saving share with productivity; of customers and sales for a monopolist.
     reference_moments : dict of str to float
         The same of the reference.
     reference_euler_residual_max : float
@@ -72,8 +76,8 @@ class Report:
     What needs a reference is NaN, and its dictionary empty, without one. Euler residuals are NaN
     where the reference is a Markov-perfect equilibrium: its first-order conditions have the slopes
     of everybody's decision rules in them, and no residual of the open-loop conditions says how
-    good it is. They are NaN, too, where the economy cuts an action to what is feasible: a little
-    more of it has no effect, and so no cost.
+    good it is. They are NaN, too, for a monopolist, who owns no capital, and where the economy cuts
+    an action to what is feasible: a little more of it has no effect, and so no cost.
     """
 
     consumption_equivalent_loss: float | np.ndarray
@@ -159,7 +163,7 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
-    moments = {name: own.moments[name].value for name in REPORTED}
+    moments = _reported(own.moments)
 
     if reference is None:
         nan = squeeze([float("nan")] * len(singles))
@@ -195,10 +199,14 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         squeeze([r.mean().item() for r in residuals]),
         squeeze([r.max().item() for r in residuals]),
         moments,
-        {name: exact.moments[name].value for name in REPORTED},
+        _reported(exact.moments),
         _residuals(economy, reference, sample, regime).max().item(),
         regime,
     )
+
+
+def _reported(moments):
+    return {name: moments[name].value for name in REPORTED if name in moments}
 
 
 class _Followed(NamedTuple):

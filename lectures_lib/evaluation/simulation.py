@@ -19,7 +19,10 @@ from ..solvers.euler import in_actions
 SMALLEST_DISCOUNT = 1e-6
 ERGODIC_AFTER = 200
 #: What impulse responses are computed of, where an economy has it.
-RESPONSES = ("capital", "output", "consumption", "investment", "saving_share", "price")
+RESPONSES = (
+    *("capital", "output", "consumption", "investment", "saving_share"),
+    *("price", "customers", "sales"),
+)
 
 
 class Paths(NamedTuple):
@@ -82,8 +85,7 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
     """
     economy.check_state(state)
     field = getattr(state, economy.endogenous[0])
-    trailing = len(economy.state_shapes[economy.endogenous[0]])
-    paths = field.shape[field.dim() - trailing - 1]
+    paths = batch_shape(economy, state)[-1]
     generator = torch.Generator(field.device).manual_seed(seed)
     for t in range(periods):
         actions = in_actions(economy, policy(state))
@@ -145,6 +147,13 @@ def as_policy(policy):
 def learned_roles(economy: Economy) -> list[str]:
     """The roles that choose for themselves; the others follow one of them."""
     return [name for name, role in economy.roles.items() if role.follows is None]
+
+
+def batch_shape(economy: Economy, state) -> torch.Size:
+    """Shape of a state's batch."""
+    name = economy.endogenous[0]
+    shape = getattr(state, name).shape
+    return shape[: len(shape) - len(economy.state_shapes[name])]
 
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):
@@ -225,8 +234,8 @@ def impulse_response(
     Returns
     -------
     dict of str to Tensor, shape (periods,) or (runs, periods)
-        Relative deviations of capital, output, consumption, investment and saving share, and of
-        the price where there is one.
+        Relative deviations of what the economy has of capital, output, consumption, investment,
+        saving share, price, customers and sales.
 
     Raises
     ------
@@ -237,16 +246,16 @@ def impulse_response(
     if shock not in economy.state_shapes or shock in economy.endogenous:
         chains = [n for n in economy.state_shapes if n not in economy.endogenous]
         raise ValueError(f"shock={shock!r}: expected one of {chains}.")
-    n = economy.state_shapes["capital"][0]
+    n = economy.state_shapes[economy.endogenous[0]][0]
     if household is not None and not 0 <= household < n:
         raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
     start = initial_states(policy, economy, paths, seed)
     for period in walk(policy, economy, start, ERGODIC_AFTER + 1, seed):
         base = period.state
     index = getattr(base, shock).clone()
-    who = index if household is None or shock == "aggregate" else index[..., household]
+    who = index[..., household] if household is not None and economy.state_shapes[shock] else index
     who.fill_(len(getattr(economy, shock)) - 1)
-    lead = base.aggregate.dim()
+    batch = batch_shape(economy, base)
     responses: dict[str, list] = {}
     pairs = zip(
         walk(policy, economy, base, periods, seed + 1),
@@ -259,7 +268,7 @@ def impulse_response(
                 continue
             x = [p.step.info[name] for p in pair]
             if household is not None and name != "price":
-                x = [q.select(lead, household) for q in x]
-            before, after = (q.reshape(*base.aggregate.shape[:-1], -1).mean(-1) for q in x)
+                x = [q.select(len(batch), household) for q in x]
+            before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)
             responses.setdefault(name, []).append(after / before - 1)
     return {name: torch.stack(response, -1) for name, response in responses.items()}

@@ -28,7 +28,7 @@ WIDTH = 12
 # Expectations are exact up to so many outcomes, and drawn beyond.
 RESIDUALS, STOCKS, EXACT, DRAWS = 900, 15, 64, 10
 # Rounds of training at most, Jacobians per round, steps that share a Jacobian.
-ROUNDS, JACOBIANS, STEPS = 12, 2, 4
+ROUNDS, JACOBIANS, STEPS = 24, 2, 4
 # Periods between two rounds' states; share of them that is fresh; spread around them, in logs, with
 # one good and with several.
 PERIODS, FRESH, SPREAD, NARROW = 40, 0.2, 0.08, 0.02
@@ -114,8 +114,10 @@ def _normal(shape, generator):
 class EulerNetworkPolicy:
     """The actions of a network trained on Euler residuals.
 
-    Its output is a plan: investment relative to what replaces depreciation in the steady state,
-    or, where the constraint binds, minus the slack of the first-order condition.
+    Its output is a plan: investment relative to what replaces depreciation in the steady state.
+    Households that decide jointly buy so much more or less when a stock's worth changes a little
+    that no network learns their investment precisely; it then gives the log of that worth, and
+    the economy's conditions within the period give investment.
 
     Parameters
     ----------
@@ -130,27 +132,47 @@ class EulerNetworkPolicy:
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
         self.network = _Network(inputs, width, generator)
-        # A planner's constraint binds often enough to matter; elsewhere leaving it out keeps what
-        # has to be learned smooth.
-        self.bounded = self.conditions.joint and economy.n_households > 1
+        self.unit = economy.delta * economy.efficient_capital
+        n, m = economy.n_households, economy.n_goods
+        usual = torch.full((n, m), self.unit, dtype=torch.float64)
+        product = torch.full((n,), economy.efficient_capital**economy.alpha, dtype=torch.float64)
+        self.usual_cost = self.conditions.marginal_cost(usual, product).mean()
 
     def plan(self, state) -> Tensor:
         """The plan for each stock, shape (*batch, N, M)."""
-        return 1 + self.network(exchangeable_features(self.economy, state))
+        return self.network(exchangeable_features(self.economy, state))
 
-    def bought(self, plan: Tensor) -> Tensor:
-        """Investment; a little is always bought, so that no logarithm of zero is taken."""
-        unit = self.economy.delta * self.economy.efficient_capital
-        return unit * (plan.clamp_min(1e-4) if self.bounded else plan)
+    def decide(self, plan: Tensor, state) -> tuple[Tensor, Tensor, Tensor]:
+        """What a plan means.
 
-    def values(self, plan: Tensor, state) -> tuple[Tensor, Tensor]:
-        """Utility of a unit of next capital, and of a unit of capital now."""
-        c, investment, product = self.conditions, self.bought(plan), self.economy.output(state)
-        costate = c.marginal_cost(investment, product)
-        if self.bounded:
-            costate = costate * (-(-plan).clamp_min(0)).exp()
+        Parameters
+        ----------
+        plan : Tensor, shape (*batch, N, M)
+        state : State
+
+        Returns
+        -------
+        investment : Tensor, shape (*batch, N, M)
+        costate : Tensor, shape (*batch, N, M)
+            Utility of a unit of next capital, if decisions are right.
+        worth : Tensor, shape (*batch, N, M)
+            Utility of a unit of capital now.
+        """
+        c, product = self.conditions, self.economy.output(state)
+        if c.joint:
+            mean = plan.mean(-1)
+            # Capital is worth more to who has less: what the search starts from.
+            scarcity = (state.capital / self.economy.efficient_capital).log().mean(-1)
+            value = self.usual_cost * (mean - scarcity / 2).exp()
+            away = self.unit * (plan - mean.unsqueeze(-1))
+            investment = c.joint_investment(value, product, away)
+            costate = c.marginal_cost(investment, product)
+            costate = costate * (value / costate.mean(-1)).unsqueeze(-1)
+        else:
+            investment = self.unit * (1 + plan)
+            costate = c.marginal_cost(investment, product)
         utility = c.marginal_utility(investment, product)
-        return costate, c.worth(utility, product, state.capital, costate)
+        return investment, costate, c.worth(utility, product, state.capital, costate)
 
     def residuals(self, state, following, probability, plan=None):
         """Log of what a unit of each stock will be worth, less log of what it costs.
@@ -173,18 +195,18 @@ class EulerNetworkPolicy:
         """
         e = self.economy
         plan = self.plan(state) if plan is None else plan
-        capital = (1 - e.delta) * state.capital + self.bought(plan)
+        investment, cost, _ = self.decide(plan, state)
+        capital = (1 - e.delta) * state.capital + investment
         later = type(state)(capital.expand(len(probability), *capital.shape), *following)
         tomorrow = self.plan(later)
-        expected = (probability.unsqueeze(-1) * self.values(tomorrow, later)[1]).sum(0)
-        cost = self.values(plan, state)[0]
+        expected = (probability.unsqueeze(-1) * self.decide(tomorrow, later)[2]).sum(0)
         return (e.beta * expected / cost).log(), tomorrow, later
 
     def investment(self, state) -> Tensor:
         """Investment (*batch, N, M) in float64; the massless do what their crowd does."""
         capital = getattr(state, "crowd", state.capital).double()
-        unit = self.economy.delta * self.economy.efficient_capital
-        return unit * self.plan(state._replace(capital=capital)).clamp_min(0)
+        state = state._replace(capital=capital)
+        return self.decide(self.plan(state), state)[0].clamp_min(0)
 
     def __call__(self, state, moved=None):
         """Actions of every role."""

@@ -16,13 +16,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..economies import BrockMirman, Market, Planner
+from ..economies import BrockMirman, Market, Monopolist, Planner
 from ..economies.capital import CapitalEconomy
+from .euler import jacobians
 
 #: Regimes of each economy, the one that `solve` takes first.
 REGIMES = {
     Planner: ("planner",),
     BrockMirman: ("planner",),
+    Monopolist: ("monopolist",),
     Market: ("competitive", "nash", "monopsony"),
 }
 
@@ -44,6 +46,10 @@ def resolve_regime(economy: CapitalEconomy, regime: str | None) -> str:
     if regime not in known:
         raise ValueError(f"regime={regime!r}: {type(economy).__name__} knows {known}.")
     return regime
+
+
+# Newton steps for what households buy together, at most; few are needed away from kinks.
+NEWTON_STEPS = 40
 
 
 class Conditions:
@@ -85,6 +91,70 @@ class Conditions:
     def marginal_utility(self, investment: Tensor, output: Tensor) -> Tensor:
         """Utility of a unit of consumption, shape (*batch, N)."""
         return self.consumption(investment, output).pow(-self.economy.risk_aversion)
+
+    def joint_investment(self, value: Tensor, output: Tensor, away: Tensor) -> Tensor:
+        """What households that decide jointly buy, if a unit of capital is worth `value` to them.
+
+        Two numbers tie the households' conditions together: total investment, and what a unit more
+        of it costs everybody. Given both, each household's condition gives its consumption.
+
+        Parameters
+        ----------
+        value : Tensor, shape (*batch, N)
+            In units of a household's own utility, on average over its stocks.
+        output : Tensor, shape (*batch, N)
+        away : Tensor, shape (*batch, N, M)
+            Investment in each good, less the household's mean.
+
+        Returns
+        -------
+        Tensor, shape (*batch, N, M)
+            Its mean over goods is never negative. Derivatives in all arguments are exact.
+        """
+        m = away.shape[-1]
+        sigma, back = self.economy.risk_aversion, 2 * self.rebate / self.cost
+        value = value / self.cost
+        imbalance = away.sum(-2, keepdim=True)
+        output = output - self.cost * (imbalance * away).sum(-1)
+        output = output + self.rebate * imbalance.square().sum(-1)
+
+        def purchases(total, burden):
+            income = output + self.rebate * m * total.square()
+            # Who would like to sell consumes its income.
+            utility = torch.maximum((value - burden) / total, income.pow(-sigma))
+            return utility, (income - utility.pow(-1 / sigma)) / (self.cost * m * total)
+
+        def gaps(unknown):
+            total, burden = unknown.split(1, -1)
+            utility, bought = purchases(total, burden)
+            implied = bought.sum(-1), (utility * (bought - back * total)).sum(-1)
+            return torch.stack(implied, -1) - unknown
+
+        with torch.no_grad():
+            unknown = self._if_alike(value, output, m)
+            for _ in range(NEWTON_STEPS):
+                limit = torch.stack((unknown[..., 0], value.mean(-1)), -1) / 2
+                step = _newton_step(gaps, unknown)
+                unknown = unknown - torch.maximum(torch.minimum(step, limit), -limit)
+                if not (step.abs() > 1e-9 * limit).any():
+                    break
+        # A last step carries the derivatives (implicit function theorem).
+        total, burden = (unknown - _newton_step(gaps, unknown)).split(1, -1)
+        return purchases(total, burden)[1].unsqueeze(-1) + away
+
+    def _if_alike(self, value, output, n_goods):
+        """The two unknowns (*batch, 2) if all households were the average one."""
+        value, income = (x.mean(-1, keepdim=True) for x in (value, output))
+        n, power = output.shape[-1], 1 / self.economy.risk_aversion
+        # The part of the rise in cost that is not paid back.
+        kept = 1 - 2 * n * self.rebate / self.cost
+        price, each = value / (1 + kept), (self.cost / n - self.rebate) * n_goods
+        total = (income / (4 * each)).sqrt()
+        for _ in range(6):
+            consumption, spending = (total / price) ** power, each * total.square()
+            step = (consumption + spending - income) / (power * consumption + 2 * spending)
+            total = total * (1 - step.clamp(-0.5, 0.5))
+        return torch.cat((total, kept * price), -1)
 
     def _effective_price(self, investment, total):
         if self.regime == "competitive":
@@ -131,3 +201,10 @@ class Conditions:
         e = self.economy
         product = e.alpha / e.n_goods * (marginal_utility * output).unsqueeze(-1) / capital
         return product + (1 - e.delta) * costate
+
+
+def _newton_step(function, at):
+    with torch.enable_grad():
+        free = at.detach().requires_grad_(True)
+        (jacobian,) = jacobians(function(free), free)
+    return torch.linalg.solve(jacobian.detach(), function(at))

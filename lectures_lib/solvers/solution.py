@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..economies import BrockMirman, Market, Planner
+from ..economies import BrockMirman, Market, Monopolist, Planner
 from ..economies.base import Economy
 from .euler import euler_residuals
 from .euler_network import euler_network
+from .monopolist import price_rule
 from .regimes import resolve_regime
 from .steady_state import SteadyState, steady_state
-from .time_iteration import time_iteration, usual_degrees
+from .time_iteration import ConvergenceError, time_iteration, usual_degrees
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
 
     Parameters
     ----------
-    economy : Planner, Market or BrockMirman
+    economy : Planner, Market, BrockMirman or Monopolist
     regime : {"planner", "competitive", "nash", "monopsony"}, optional
         Whose choices rule: the planner's; or, in a market, those of households that take prices
         as given (the default), that know their own effect on prices and take the others' spending
@@ -59,7 +60,8 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
         kind), or that collude.
     method : {"time iteration", "network"}, optional
         By default time iteration where it is precise (a few households with one or two goods), and
-        a network elsewhere.
+        a network elsewhere. Where investment cannot be negative and that often matters, as in a
+        market of impatient households, look at the solution's Euler residuals before relying on it.
 
     Returns
     -------
@@ -71,6 +73,8 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
         If there is no solver for the economy.
     ValueError
         If the regime or method is unknown, or time iteration is asked for at too large a size.
+    ConvergenceError
+        If time iteration is asked for and does not find a precise solution.
 
     Examples
     --------
@@ -78,18 +82,22 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
     >>> round(solve(Planner()).steady_state.capital, 3)
     25.634
     """
-    if not isinstance(economy, Planner | Market | BrockMirman):
+    if not isinstance(economy, Planner | Market | BrockMirman | Monopolist):
         raise TypeError(f"there is no solver for {type(economy).__name__}.")
     regime = resolve_regime(economy, regime)
     if isinstance(economy, BrockMirman):
         return Solution(economy, regime, _brock_mirman(economy))
-    if method is None:
-        method = "time iteration" if usual_degrees(economy, regime) else "network"
-    if method == "network":
-        return Solution(economy, regime, *euler_network(economy, regime))
-    if method != "time iteration":
+    if isinstance(economy, Monopolist):
+        return Solution(economy, regime, *price_rule(economy))
+    if method not in (None, "time iteration", "network"):
         raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
-    return Solution(economy, regime, *time_iteration(economy, regime))
+    if method == "time iteration" or (method is None and usual_degrees(economy, regime)):
+        try:
+            return Solution(economy, regime, *time_iteration(economy, regime))
+        except ConvergenceError:
+            if method is not None:
+                raise
+    return Solution(economy, regime, *euler_network(economy, regime))
 
 
 def _brock_mirman(economy):

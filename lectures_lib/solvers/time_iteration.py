@@ -14,7 +14,9 @@ import torch
 from scipy.optimize import NoConvergence, anderson
 from torch import Tensor
 
+from ..economies.base import map_state
 from ..economies.capital import CapitalEconomy
+from .euler import euler_residuals
 from .polynomials import Polynomials
 from .productivity import JointChain
 from .regimes import JOINT, Conditions
@@ -42,6 +44,8 @@ MAX_ITERATIONS = 150
 WIDE, NARROW = 0.3, 0.1
 # Tolerances where there is a kink: on the first box, and on the second, which makes up for it.
 ROUGH, KINKED = 1e-3, 1e-7
+# Mean Euler residual beyond which a kinked rule is no solution.
+IMPRECISE = 3e-4
 
 
 class ConvergenceError(RuntimeError):
@@ -327,7 +331,7 @@ def time_iteration(
     Raises
     ------
     ConvergenceError
-        If the iteration has not converged.
+        If the iteration has not converged, or to a rule with large Euler residuals.
     """
     size = (economy.n_households, economy.n_goods)
     stocks = economy.n_households * economy.n_goods
@@ -358,12 +362,26 @@ def time_iteration(
         raise failure
     policy = InvestmentPolicy(economy, [outer])
     if len(degrees) > 1:
-        sample = ergodic_capital(economy, policy)
+        sample = ergodic_states(economy, policy).capital.flatten(-2)
         inner = Piece(conditions, chain, Polynomials.around(sample, degrees[1]), bounded=kinked)
         inner.start_from(outer.log_worth)
         iterations += inner.converge(max(tolerance, KINKED))
         policy = InvestmentPolicy(economy, [outer, inner])
+    if kinked:
+        _check(economy, policy, regime)
     return policy, iterations
+
+
+def _check(economy, policy, regime):
+    """Coefficients that no longer change do not make a kinked rule precise."""
+    states = ergodic_states(economy, policy, FORGOTTEN + 1)
+    bought = (policy.investment(states) > 0).flatten(-2)
+    mean = euler_residuals(economy, policy, states, regime).abs()[bought].mean()
+    if mean > IMPRECISE:
+        raise ConvergenceError(
+            f"time iteration on {economy} (regime {regime!r}) leaves Euler residuals of "
+            f"{mean:.0e} on average: try other degrees, or method='network'."
+        )
 
 
 def _several_goods(economy, conditions, chain, degrees, tolerance):
@@ -376,7 +394,7 @@ def _several_goods(economy, conditions, chain, degrees, tolerance):
     policy, iterations = time_iteration(
         replace(economy, n_goods=1, phi=m * economy.phi), conditions.regime
     )
-    sample = ergodic_capital(policy.economy, policy).repeat_interleave(m, -1)
+    sample = ergodic_states(policy.economy, policy).capital.flatten(-2).repeat_interleave(m, -1)
     single = policy.pieces[0]
 
     def expected(capital):
@@ -402,15 +420,15 @@ def _several_goods(economy, conditions, chain, degrees, tolerance):
     return InvestmentPolicy(economy, pieces), iterations
 
 
-def ergodic_capital(economy, policy) -> Tensor:
-    """Capital (states, stocks) on paths that follow a policy, after the start is forgotten."""
+def ergodic_states(economy, policy, periods=PERIODS):
+    """States on paths that follow a policy, after the start is forgotten."""
     generator = torch.Generator().manual_seed(0)
     state = economy.reset((PATHS,), generator, torch.float64)
     visited = []
-    for t in range(PERIODS):
+    for t in range(periods):
         state = economy.step(
             state, policy(state), economy.draw((PATHS,), generator, torch.float64)
         ).state
         if t >= FORGOTTEN and t % 10 == 0:
-            visited.append(state.capital.flatten(-2))
-    return torch.cat(visited)
+            visited.append(state)
+    return map_state(lambda *x: torch.cat(x), *visited)

@@ -75,6 +75,9 @@ def test_a_claim_is_checked(code_cells):
     checked = [c for c in code_cells if "nbval-check-output" in c.metadata.get("tags", [])]
     assert checked, "tag the cell that prints the chapter's claim with nbval-check-output"
     assert all(cell.outputs for cell in checked)
+    # nbval compares with what is stored, and would defend a failure that was stored.
+    printed = "".join(o.get("text", "") for cell in checked for o in cell.outputs)
+    assert not re.findall(r".*: (?:no|NO|False|DIFFER|FAILS)$", printed, re.MULTILINE)
 
 
 def test_every_figure_has_alt_text(notebook, code_cells):

@@ -6,13 +6,14 @@ A new economy joins by being added to ECONOMIES.
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, Planner
+from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 
 ECONOMIES = {
     "Planner()": Planner(),
     "Planner(3, 2)": Planner(3, 2),
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
     "BrockMirman()": BrockMirman(),
+    "Monopolist()": Monopolist(),
     "Market()": Market(),
     "Market(3, 2)": Market(3, 2),
     "Market(2, quantity, rebate)": Market(2, action="quantity", rebate_profits=True),
@@ -75,6 +76,15 @@ def same(a, b):
 
 def exogenous(economy):
     return [name for name in economy.state_shapes if name not in economy.endogenous]
+
+
+def luck(economy, state):
+    """The product of all exogenous levels, for each agent."""
+    product = torch.ones((), dtype=torch.float64)
+    for name in exogenous(economy):
+        level = getattr(economy, name).level(getattr(state, name), torch.float64)
+        product = product * (level if economy.state_shapes[name] else level.unsqueeze(-1))
+    return product
 
 
 def apart(economy, state, seed=5):

@@ -19,6 +19,7 @@ from registry import (
     exogenous,
     floats,
     generator,
+    luck,
     physical,
     raw_actions,
     same,
@@ -131,7 +132,8 @@ def test_no_action_leads_to_a_nan(economy):
         state = step.state
         everything = [*floats(step), *economy.observe(state).values()]
         assert all(torch.isfinite(x).all() for x in everything)
-        assert (step.info["consumption"] >= 0).all()
+        for name in {"consumption", "sales"} & set(step.info):
+            assert (step.info[name] >= 0).all()
     economy.check_state(state)
 
 
@@ -156,7 +158,8 @@ def test_zero_is_an_interior_action(economy):
     zero = {n: torch.zeros_like(a) for n, a in situation(economy, (200,))[1].items()}
     actions = {n: a.requires_grad_() for n, a in physical(economy, zero).items()}
     step = economy.step(state, actions, shocks)
-    assert (step.info["consumption"] > 0).all() and (step.info["investment"] > 0).all()
+    for name in {"consumption", "investment", "sales"} & set(step.info):
+        assert (step.info[name] > 0).all()
     # At a corner the action would have no effect on rewards or on capital.
     rewards = sum(r.sum() for r in step.rewards.values())
     # Weights, because what a crowd bids more it may take from the households that it stands for.
@@ -186,7 +189,7 @@ def test_gradients_agree_with_finite_differences(economy):
 
 # ---------------------------------------------------------------------- expectations
 def conditional_mean(economy, state):
-    """E[next productivity | state], from the chains' own matrices."""
+    """E[product of next levels | state], from the chains' own matrices."""
     mean = torch.ones((), dtype=torch.float64)
     for name in exogenous(economy):
         chain = getattr(economy, name)
@@ -204,14 +207,13 @@ def test_outcomes_give_exact_expectations(economy):
     assert probability.shape[1:] == (3, 2) and (probability > 0).all()
     torch.testing.assert_close(probability.sum(0), torch.ones(3, 2, dtype=torch.float64))
     following = economy.step(state, actions, shocks).state
-    exact = (probability.unsqueeze(-1) * economy.productivity(following)).sum(0)
+    exact = (probability.unsqueeze(-1) * luck(economy, following)).sum(0)
     expected = conditional_mean(economy, state).expand_as(exact)
     torch.testing.assert_close(exact, expected, rtol=1e-14, atol=0)
 
     n = 20_000
-    drawn = economy.productivity(
-        economy.step(state, actions, economy.draw((n, 3, 2), generator(5), torch.float64)).state
-    )
+    shocks = economy.draw((n, 3, 2), generator(5), torch.float64)
+    drawn = luck(economy, economy.step(state, actions, shocks).state)
     error = drawn.std(0) / math.sqrt(n)
     assert ((drawn.mean(0) - exact).abs() < 4.5 * error).all()
 
@@ -386,16 +388,16 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
         actions=actions | {name: action.float()},
     )
     refuses(r"float64.*shocks are torch.float32", shocks=map_state(torch.Tensor.float, shocks))
-    refuses(
-        r"state.aggregate is torch.int32", state=state._replace(aggregate=state.aggregate.int())
-    )
+    index = exogenous(economy)[-1]
+    narrow = state._replace(**{index: getattr(state, index).int()})
+    refuses(rf"state.{index} is torch.int32", state=narrow)
     refuses(r"on meta.*on cpu", actions=actions | {name: action.to("meta")})
     refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions=actions | {name: action[:3]})
     refuses(r"batch shape \(3,\).*broadcast", shocks=map_state(lambda x: x[:3], shocks))
     field = economy.endogenous[0]
     longer = torch.cat([getattr(state, field)] * 2, -1)
     refuses(rf"state\.{field} has shape", state=state._replace(**{field: longer}))
-    refuses(r"state has no field 'capital'", state=shocks)
+    refuses(rf"state has no field '{field}'", state=shocks)
 
 
 @every_economy
@@ -408,5 +410,6 @@ def test_impossible_states_are_refused_where_data_enters(economy):
         x[2] = value
         with pytest.raises(ValueError, match=f"state.{name}.*{message}"):
             economy.check_state(state._replace(**{name: x}))
-    with pytest.raises(ValueError, match=r"state.aggregate holds indices from 2 to 2.*0\.\.1"):
-        economy.check_state(state._replace(aggregate=torch.full_like(state.aggregate, 2)))
+    index = exogenous(economy)[-1]
+    with pytest.raises(ValueError, match=rf"state.{index} holds indices from 2 to 2.*0\.\.1"):
+        economy.check_state(state._replace(**{index: torch.full_like(getattr(state, index), 2)}))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    FixedAction,
+    Market,
+    MarkovChain,
+    Monopolist,
+    Planner,
+)
 from lectures_lib.evaluation import ergodic_moments, initial_states, simulate
 from lectures_lib.evaluation.moments import MomentSums
 from lectures_lib.solvers import solve, steady_state, without_risk
@@ -113,6 +120,13 @@ def test_every_economy_has_its_quantities(economy, beside):
         n = economy.n_households
         assert total.value == pytest.approx(n * moments["mean of capital"].value, rel=1e-12)
         assert moments["s.d. of total capital"].value > 0
+
+
+def test_an_economy_without_capital_has_its_own_quantities():
+    moments = ergodic_moments(FixedAction(Monopolist(), 0.5), Monopolist(), 3, 5)
+    quantities = ("customers", "price", "sales")
+    assert set(moments) == {f"{m} of {x}" for x in quantities for m in ("mean", "s.d.")}
+    assert moments["mean of customers"].value == pytest.approx(1.25, rel=1e-9)
 
 
 def test_without_risk_moments_are_the_steady_state():

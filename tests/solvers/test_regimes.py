@@ -7,7 +7,7 @@ import torch
 
 from lectures_lib.economies import BrockMirman, Market, Planner
 from lectures_lib.solvers import REGIMES, marginal_values
-from lectures_lib.solvers.regimes import Conditions, resolve_regime
+from lectures_lib.solvers.regimes import JOINT, Conditions, resolve_regime
 
 SIZES = [(1, 1), (3, 1), (1, 2), (3, 2)]
 CASES = [
@@ -106,3 +106,38 @@ def test_regimes_have_names_and_a_first_one():
         resolve_regime(Planner(), "nash")
     with pytest.raises(ValueError, match="regime='planner': Market knows"):
         resolve_regime(Market(), "planner")
+
+
+JOINT_CASES = [(e, r) for e, r in CASES if r in JOINT]
+
+
+@pytest.mark.parametrize(("economy", "regime"), JOINT_CASES, ids=name)
+def test_joint_investment_is_where_its_marginal_cost_is_its_worth(economy, regime, point):
+    conditions = Conditions(economy, regime)
+    # Near the steady state, where there is one answer.
+    unit = economy.delta * economy.efficient_capital
+    investment = unit + 0.1 * (point.investment - unit)
+    output = point.output.mean(-1, keepdim=True) * (1 + 0.1 * (point.output - 1).tanh())
+    value = conditions.marginal_cost(investment, output).mean(-1)
+    away = investment - investment.mean(-1, keepdim=True)
+    found = conditions.joint_investment(value, output, away)
+    torch.testing.assert_close(found, investment, rtol=1e-10, atol=0)
+    # Its derivatives in what capital is worth are those of finite differences.
+    value = value.requires_grad_(True)
+    (slope,) = torch.autograd.grad(conditions.joint_investment(value, output, away).sum(), value)
+    nudge = 1e-6 * torch.rand(value.shape, generator=torch.Generator().manual_seed(2)).double()
+    up, down = (conditions.joint_investment(value + s * nudge, output, away) for s in (1, -1))
+    change = (up - down).sum() / 2
+    assert (slope * nudge).sum().item() == pytest.approx(change.item(), rel=1e-5)
+
+
+def test_who_would_like_to_sell_buys_nothing():
+    economy = Planner(2)
+    conditions = Conditions(economy, "planner")
+    output = torch.tensor([[2.5, 2.5]], dtype=torch.float64)
+    value = torch.tensor([[0.2, 0.6]], dtype=torch.float64)
+    found = conditions.joint_investment(value, output, torch.zeros(1, 2, 1, dtype=torch.float64))
+    assert found[0, 0, 0] == pytest.approx(0, abs=1e-12)
+    cost = conditions.marginal_cost(found, output)[..., 0]
+    assert cost[0, 1].item() == pytest.approx(0.6, rel=1e-10)
+    assert cost[0, 0] > 0.2
