@@ -179,7 +179,7 @@ class Monopolist(Economy):
     # ------------------------------------------------------------------ the finite version
     @cached_property
     def customer_levels(self) -> np.ndarray:
-        """Levels of the finite version, shape (levels,): all that its prices can lead to."""
+        """All customers to which the finite version's prices can lead, an array (levels,)."""
         ends = self.attracted(self.prices[-1]), self.attracted(self.prices[0])
         return np.linspace(*ends, self.levels)
 

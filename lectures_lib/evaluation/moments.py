@@ -181,9 +181,10 @@ def ergodic_moments(
     Returns
     -------
     Moments
-        ``"mean of x"`` and ``"s.d. of x"`` of what the economy has of :data:`QUANTITIES`, over
-        periods, households and goods; of the total of a capital good that households own, if there
-        are several; and the correlation of the saving share and productivity.
+        ``"mean of x"`` and ``"s.d. of x"`` of what the economy has of capital, consumption, saving
+        share, investment, output, price, customers and sales, over periods, households and goods;
+        of the total of a capital good that households own, if there are several; and the
+        correlation of the saving share and productivity.
 
     Examples
     --------
