@@ -29,6 +29,7 @@ lab: .venv/installed
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/solvers.py
+	$(BIN)/python benchmarks/primer.py
 	$(BIN)/python benchmarks/planner.py
 
 # Copies for Colab, which has no copy of the package: each installs it first.

@@ -3,20 +3,34 @@
 from .actor_critic import ActorCritic, ActorCriticConfig
 from .analytic import Analytic, AnalyticConfig
 from .base import Agent, History, NetworkPolicy, TrainingDiverged
+from .dqn import DQN, DQNConfig
 from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
+from .q_learning import QLearning, QLearningConfig, TablePolicy
+from .q_network import GreedyPolicy
+from .replay import Replay
+from .sac import SAC, SACConfig
 
 __all__ = [
+    "DQN",
     "PPO",
+    "SAC",
     "ActorCritic",
     "ActorCriticConfig",
     "Agent",
     "Analytic",
     "AnalyticConfig",
+    "DQNConfig",
+    "GreedyPolicy",
     "History",
     "NetworkPolicy",
     "PPOConfig",
     "Probing",
     "ProbingConfig",
+    "QLearning",
+    "QLearningConfig",
+    "Replay",
+    "SACConfig",
+    "TablePolicy",
     "TrainingDiverged",
 ]

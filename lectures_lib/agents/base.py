@@ -102,7 +102,7 @@ class NetworkPolicy:
         if self.runs is None or not -self.runs <= run < self.runs:
             raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
         run %= self.runs
-        one = NetworkPolicy(self.economy, self._actors, self._scales, None)
+        one = type(self)(self.economy, self._actors, self._scales, None)
         for module in (*one._actors.values(), *one._scales.values()):
             for p in module.parameters():
                 p.data = p.data[run : run + 1]

@@ -5,8 +5,11 @@ Time is the first dimension; all others are free. Chapter *Learning when shocks 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 
 def lambda_returns(rewards: Tensor, values: Tensor, discount: float, lam: float) -> Tensor:
@@ -73,9 +76,137 @@ def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
 
 
+def squash(z: Tensor, bound: float) -> Tensor:
+    """Any number to (-bound, bound), with slope one at zero: ``bound * tanh(z / bound)``."""
+    return bound * torch.tanh(z / bound)
+
+
+def squashed_log_prob(noise: Tensor, log_sd: Tensor, z: Tensor, bound: float) -> Tensor:
+    r"""Log density of ``squash(z, bound)`` for Gaussian z (Haarnoja et al. 2018a, appendix C).
+
+    .. math:: \log \pi(u) = \sum_i \Bigl[ -\tfrac12 \epsilon_i^2 - \log \sigma_i
+              - \tfrac12 \log 2\pi - \log\bigl(1 - \tanh^2(z_i / B)\bigr) \Bigr]
+
+    Parameters
+    ----------
+    noise : Tensor, shape (..., actions)
+        Standard normal, with which ``z = mean + exp(log_sd) * noise`` was made.
+    log_sd, z : Tensor, shape (..., actions)
+    bound : float
+        The B of the formula.
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    gaussian = -0.5 * noise.square() - log_sd - 0.5 * math.log(2 * math.pi)
+    # log(1 - tanh(x)^2) without the cancellation that a large |x| brings.
+    x = z / bound
+    slope = 2 * (math.log(2) - x - softplus(-2 * x))
+    return (gaussian - slope).sum(-1)
+
+
+def soft_targets(
+    rewards: Tensor, values: Tensor, log_prob: Tensor, temperature: Tensor, discount: float
+) -> Tensor:
+    r"""One-step targets of a soft Q function (Haarnoja et al. 2018b, equations 2 and 3).
+
+    .. math:: r + \gamma \bigl[ Q(s', u') - \alpha \log \pi(u' \mid s') \bigr]
+
+    Parameters
+    ----------
+    rewards, values, log_prob : Tensor, shape (...)
+        `values` and `log_prob` are of the next state's action, drawn from the policy.
+    temperature : Tensor, broadcastable
+    discount : float
+    """
+    return rewards + discount * (values - temperature * log_prob)
+
+
+def twin_minimum(values: Tensor, dim: int, group: int | None = None) -> Tensor:
+    """The smaller of two critics' values (Fujimoto et al. 2018, equation 10).
+
+    Parameters
+    ----------
+    values : Tensor
+        Both critics', along dimension `dim`.
+    dim : int
+    group : int, optional
+        Dimension of a group's replicates. A critic that is fitted on differences has no level, so
+        that each critic's own group mean is taken off before the two are compared.
+    """
+    if group is not None:
+        values = values - values.mean(group, keepdim=True).detach()
+    return values.amin(dim)
+
+
+def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+    r"""Loss whose descent moves the temperature so that entropy meets its target.
+
+    .. math:: -\log\alpha\, \bigl( \log \pi(u \mid s) + \bar H \bigr)
+
+    Haarnoja et al. (2018b), equation 18, with the logarithm of the temperature in front, as in
+    the authors' program: the temperature rises where entropy is below the target.
+
+    Parameters
+    ----------
+    log_temperature : Tensor, broadcastable to `log_prob`
+    log_prob : Tensor
+        Taken as given.
+    target_entropy : float
+    """
+    return -log_temperature * (log_prob.detach() + target_entropy)
+
+
 def _check_time(rewards, values):
     if values.shape[0] != rewards.shape[0] + 1 or values.shape[1:] != rewards.shape[1:]:
         raise ValueError(
             f"values {tuple(values.shape)} must have one period more than rewards "
             f"{tuple(rewards.shape)} and otherwise the same shape."
         )
+
+
+def q_target(
+    rewards: Tensor, following: Tensor, discount: float, picked: Tensor | None = None
+) -> Tensor:
+    r"""What a transition says that the value of its choice is (Watkins and Dayan 1992).
+
+    .. math:: y = r + \gamma \max_{a'} Q(s', a'),
+
+    or, in double Q-learning (van Hasselt et al. 2016, equation 4), with the value of a choice
+    that another network has picked in place of the highest.
+
+    Parameters
+    ----------
+    rewards : Tensor, shape (...)
+        Of the transitions themselves.
+    following : Tensor, shape (..., choices)
+        Values of all choices in the next state.
+    discount : float
+    picked : Tensor of int64, shape (...), optional
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    if following.shape[:-1] != rewards.shape:
+        raise ValueError(
+            f"following {tuple(following.shape)} must have the shape of rewards "
+            f"{tuple(rewards.shape)} and one dimension more, for the choices."
+        )
+    if picked is None:
+        return rewards + discount * following.amax(-1)
+    return rewards + discount * following.gather(-1, picked.unsqueeze(-1)).squeeze(-1)
+
+
+def dueling_values(value: Tensor, advantages: Tensor) -> Tensor:
+    r"""Values of choices from that of the state (Wang et al. 2016, equation 9).
+
+    .. math:: Q(s, a) = V(s) + A(s, a) - \frac{1}{|A|} \sum_{a'} A(s, a')
+
+    Parameters
+    ----------
+    value : Tensor, shape (..., 1)
+    advantages : Tensor, shape (..., choices)
+    """
+    return value + advantages - advantages.mean(-1, keepdim=True)

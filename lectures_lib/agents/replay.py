@@ -41,8 +41,7 @@ class Replay:
             raise ValueError(f"{n} transitions at once do not fit into capacity={self.capacity}.")
         if not self.fields:
             self.fields = {
-                name: x.new_empty((runs, self.capacity, *x.shape[2:]))
-                for name, x in fields.items()
+                name: x.new_zeros((runs, self.capacity, *x.shape[2:])) for name, x in fields.items()
             }
         place = (self.count + torch.arange(n)) % self.capacity
         for name, x in fields.items():

@@ -30,6 +30,8 @@ PERIODS_BETWEEN_STATES = 40
 LARGEST_SAMPLE = 200_000
 # Outcomes that are assumed where they are drawn.
 DRAWN_OUTCOMES = 80
+# Part of the reference's mean action below which there is no relative error.
+SMALLEST_ACTION = 0.01
 #: The moments of a report, as far as the economy has them.
 REPORTED = (
     *(
@@ -55,7 +57,8 @@ class Report:
     loss_standard_error : float or array
         Monte Carlo standard error of the loss.
     policy_error_mean, policy_error_max : float or array
-        Relative difference of actions, on the reference's ergodic set.
+        Relative difference of actions on the reference's ergodic set, apart from where the
+        reference does next to nothing, such as not to invest.
     euler_residual_mean, euler_residual_max : float or array
         Absolute unit-free Euler residuals on the ergodic set (the reference's if there is one), of
         the reference's regime, and otherwise of the economy's own game. As capital cannot be sold,
@@ -187,9 +190,9 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
 
     sample = exact.sample(None)
     exact_action = _actions(economy, reference, sample)
-    policy_errors = [
-        (_actions(economy, p, sample) / exact_action - 1).abs().nan_to_num(nan=0.0) for p in singles
-    ]
+    # Who exactly does nothing has no relative error.
+    acts = exact_action.abs() > SMALLEST_ACTION * exact_action.abs().mean()
+    policy_errors = [(_actions(economy, p, sample) / exact_action - 1).abs()[acts] for p in singles]
     residuals = [_residuals(economy, p, sample, regime) for p in singles]
     return Report(
         squeeze((1 - equivalent / exact_equivalent).tolist()),

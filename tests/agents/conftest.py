@@ -9,25 +9,44 @@ import pytest
 import torch
 
 from lectures_lib.agents import (
+    DQN,
     PPO,
+    SAC,
+    ActorCritic,
     Analytic,
     AnalyticConfig,
+    DQNConfig,
     PPOConfig,
     Probing,
     ProbingConfig,
+    QLearning,
+    QLearningConfig,
+    SACConfig,
 )
-from lectures_lib.economies import BrockMirman, Market, Planner
+from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
+REPLAYED = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8, "updates": 2}
 AGENTS = {
     "PPO": (PPO, PPOConfig(**SMALL)),
     "PPO, ordinary": (PPO, PPOConfig.ordinary(**SMALL)),
     "Probing": (Probing, ProbingConfig(**SMALL)),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
+    "SAC": (SAC, SACConfig(**SMALL, batch=8, memory=64)),
+    "SAC, ordinary": (SAC, SACConfig.ordinary(**SMALL, batch=8, memory=64)),
+    "DQN": (DQN, DQNConfig(**REPLAYED, capacity=60)),
+    "DQN, common shocks": (
+        DQN,
+        DQNConfig(**REPLAYED, capacity=60, replicates=2, common_shocks=True),
+    ),
+    "QLearning": (QLearning, QLearningConfig(updates=1000, epsilon=(0.3, 0.3))),
 }
+#: Agents that pick from a list of choices, which few economies have.
+PICKERS = {DQN, QLearning}
 SMALL_ECONOMIES = {
     "Planner(2, 2)": Planner(2, 2),
     "BrockMirman()": BrockMirman(),
+    "Monopolist()": Monopolist(),
     "Market(2)": Market(2),
     "Market(2, uninformed, atomistic)": Market(2, n_uninformed=1, atomistic=True),
 }
@@ -40,24 +59,41 @@ class Maker:
 
     def __init__(self, kind, config):
         self.kind, self.config = kind, config
+        self.picks = kind in PICKERS
+        #: An economy that the agent plays, and the same with another parameter.
+        self.economy = Monopolist() if self.picks else Planner(2, 2)
+        self.other = Monopolist(cost=0.31) if self.picks else Planner(2, 2, alpha=0.31)
 
     def __call__(self, economy=None, device="cpu", **options):
         options = {"config": self.config} | options
-        return self.kind(economy or Planner(), device=device, **options)
+        return self.kind(economy or self.economy, device=device, **options)
 
     def load(self, path, economy=None, device="cpu"):
-        return self.kind.load(path, economy or Planner(), device=device)
+        return self.kind.load(path, economy or self.economy, device=device)
+
+    def plays(self, economy):
+        return not self.picks or all(role.choices for role in economy.roles.values())
 
 
 def pytest_generate_tests(metafunc):
     if "economy" in metafunc.fixturenames:
-        pairs = [(a, e) for a in AGENTS for e in SMALL_ECONOMIES if (a, e) not in REFUSED]
+        pairs = [
+            (a, e)
+            for a in AGENTS
+            for e in SMALL_ECONOMIES
+            if (a, e) not in REFUSED and Maker(*AGENTS[a]).plays(SMALL_ECONOMIES[e])
+        ]
         metafunc.parametrize(
             ("make", "economy"),
             [pytest.param(Maker(*AGENTS[a]), SMALL_ECONOMIES[e], id=f"{a}-{e}") for a, e in pairs],
         )
     elif "make" in metafunc.fixturenames:
         metafunc.parametrize("make", [pytest.param(Maker(*x), id=a) for a, x in AGENTS.items()])
+
+
+@pytest.fixture(params=[a for a, (kind, _) in AGENTS.items() if issubclass(kind, ActorCritic)])
+def make_actor_critic(request):
+    return Maker(*AGENTS[request.param])
 
 
 @pytest.fixture

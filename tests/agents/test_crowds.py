@@ -32,14 +32,14 @@ def record_periods(monkeypatch):
     return periods
 
 
-def test_no_networks_are_made_for_a_crowd(make):
-    agent = make(ATOMISTIC)
+def test_no_networks_are_made_for_a_crowd(make_actor_critic):
+    agent = make_actor_critic(ATOMISTIC)
     assert set(agent.learners) == LEARNERS
     assert agent.policy(apart()).keys() == {*LEARNERS, "informed_crowd", "uninformed_crowd"}
 
 
-def test_a_crowd_plays_its_leaders_policy_in_its_own_place(make):
-    agent = make(ATOMISTIC, seeds=[1, 2])
+def test_a_crowd_plays_its_leaders_policy_in_its_own_place(make_actor_critic):
+    agent = make_actor_critic(ATOMISTIC, seeds=[1, 2])
     agent.learn(2 * agent.steps_per_iteration)
     for policy, batch in [(agent.policy, (2, 16)), (agent.policy[1], (16,))]:
         state = apart(batch)
@@ -49,11 +49,12 @@ def test_a_crowd_plays_its_leaders_policy_in_its_own_place(make):
             assert not torch.allclose(actions[f"{name}_crowd"], actions[name], rtol=1e-6)
 
 
-def test_a_crowd_does_not_explore_while_its_leaders_learn(make, monkeypatch):
+def test_a_crowd_does_not_explore_while_its_leaders_learn(make_actor_critic, monkeypatch):
     # Without a learning rate the mean policy stays what it is; the market is watched in rollouts
     # and in whatever an algorithm does to improve.
-    config = type(make.config)(**vars(make.config) | {"policy_rate": 0.0, "warm_up": 0})
-    agent = make(ATOMISTIC, config=config)
+    before = make_actor_critic.config
+    config = type(before)(**vars(before) | {"policy_rate": 0.0, "warm_up": 0})
+    agent = make_actor_critic(ATOMISTIC, config=config)
     periods = record_periods(monkeypatch)
     agent.learn(agent.steps_per_iteration)
     assert len(periods) >= config.horizon

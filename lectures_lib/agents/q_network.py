@@ -1,0 +1,72 @@
+"""A network for the values of choices, and the policy that takes the best of them.
+
+Chapter *From tables to networks*.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..networks import MLP
+from .base import NetworkPolicy
+from .losses import dueling_values
+
+
+class QNetwork(MLP):
+    """Values of all choices, in units of reward; a network for each run.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of units of each hidden layer, of choices.
+    dueling : bool
+    streams : Streams
+    """
+
+    def __init__(self, sizes, dueling, streams):
+        super().__init__((*sizes[:-1], sizes[-1] + dueling), streams, last_scale=0.1)
+        self.dueling = dueling
+        runs, device = len(streams.generators), streams.generators[0].device
+        # What the network puts out is of order one: values are so many spreads from a level.
+        self.register_buffer("level", torch.zeros(runs, device=device))
+        self.register_buffer("spread", torch.ones(runs, device=device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (runs, *any, inputs) to (runs, *any, choices)."""
+        out = super().forward(x)
+        if self.dueling:
+            out = dueling_values(out[..., :1], out[..., 1:])
+        shape = (-1,) + (1,) * (out.dim() - 1)
+        return self.level.reshape(shape) + self.spread.reshape(shape) * out
+
+
+class GreedyPolicy(NetworkPolicy):
+    """A learned policy that takes the choice with the highest value, in physical units.
+
+    Parameters are those of :class:`NetworkPolicy`, with a :class:`QNetwork` for each role.
+    """
+
+    def __call__(self, state, moved=None) -> dict[str, Tensor]:
+        """Actions of every role; those of roles that have `moved` are taken as given."""
+        return self._play(state, moved)[0]
+
+    def q_values(self, state) -> dict[str, Tensor]:
+        """Values (*batch, agents, choices) of each role's choices, in units of its reward."""
+        return self._play(state, None)[1]
+
+    @torch.no_grad()
+    def _play(self, state, moved):
+        actions, values = dict(moved or {}), {}
+        for stage in self.economy.stages:
+            observations = self.economy.observe(state, actions)
+            for name in stage:
+                if name not in actions:
+                    role = self.economy.roles[name]
+                    q = self._raw(role.follows or name, observations[name])
+                    choices = q.new_tensor(self._choices(role))
+                    actions[name], values[name] = choices[q.argmax(-1, keepdim=True)], q
+        return actions, values
+
+    def _choices(self, role):
+        return role.choices or self.economy.roles[role.follows].choices

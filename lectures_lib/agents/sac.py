@@ -1,0 +1,375 @@
+r"""Soft actor-critic (Haarnoja et al. 2018a, 2018b), with shocks that replicates share.
+
+Chapter *Soft actor-critic* explains each part of this file. An iteration
+
+1. restarts the economies and lets them run for a few periods (`_collect`),
+2. remembers what was seen,
+3. and a few times draws a batch from memory, fits both critics to soft targets, moves the policy
+   along the critics' slope and the temperature towards its target entropy (`_learn_from`).
+
+*Whose entropy?* An economy maps any raw number to a feasible action. Entropy of the feasible
+action would depend on its units and, for shares, on how many goods there are; that of an unbounded
+raw number has no upper end, so that where utility is flat nothing would hold the policy. Here the
+raw action is a Gaussian number squashed to :math:`(-B, B)` with slope one at zero: entropy is
+largest for the uniform distribution there, zero stays the neutral action, and near zero entropy
+is that of the Gaussian itself.
+
+*Common shocks off-policy.* A temporal-difference error compares a critic with
+:math:`r + \gamma Q(s', u')`, whose luck is in the shock that led to :math:`s'`. Replicates of a
+group get the same shocks, are remembered as one group and replayed together, and the next
+actions of a group are drawn with the same noise. Critics are then fitted to *differences* of
+errors within the group. What luck does to all alike leaves, and with it the level of Q, which no
+action depends on: a policy needs only the slope of Q in the action.
+
+Differences from the papers: (i) common shocks and the critics' differences, each of which can be
+switched off; (ii) many economies are stepped at once, restarted now and then, and paths never end;
+(iii) the target entropy is that of a Gaussian whose standard deviation falls over time, because
+the best *noisy* policy is not the best policy; (iv) rewards' running standard deviation is the unit
+of the temperature and of the critics, so that units of utility do not matter; (v) learning rates
+fall; (vi) the policy reported is the mean action with weights averaged over iterations; (vii)
+agents of a role share weights, each has critics of its own action, and others' actions are part
+of its surroundings.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ..economies.base import map_state, require
+from ..networks import RunningScale
+from .actor_critic import (
+    ActorCritic,
+    ActorCriticConfig,
+    _Carried,
+    descend,
+    geometric,
+    require_noise,
+    sum_of_run_means,
+)
+from .losses import (
+    demean,
+    soft_targets,
+    temperature_loss,
+    twin_minimum,
+)
+from .replay import Replay
+from .squashed import GaussianActor, TwinCritics
+
+
+@dataclass(frozen=True)
+class SACConfig(ActorCriticConfig):
+    """Settings of :class:`SAC`, beside those of :class:`ActorCriticConfig`."""
+
+    steps: int = 400_000
+    """Environment steps per run that `learn` takes by default."""
+    groups: int = 4
+    """Groups of economies."""
+    horizon: int = 4
+    """Periods between two rounds of learning."""
+    warm_up: int = 80
+    """Iterations at the start in which only the critics learn. Critics that know no future yet
+    would have the policy consume everything."""
+    lam: float = 0.0
+    """Zero and nothing else: remembered actions are another policy's, so that targets look one
+    period ahead."""
+    critic_rate: float = 1e-2
+    """Adam's learning rate for the critics."""
+    critic_epochs: int = 2
+    """Batches drawn per iteration; each moves critics, policy and temperature once."""
+    batch: int = 256
+    """Transitions in a batch; a multiple of `replicates`."""
+    memory: int = 100_000
+    """Transitions that each run remembers; a multiple of `replicates`."""
+    noise: tuple[float, float] = (0.4, 0.05)
+    """The target entropy is that of a Gaussian with this standard deviation, before squashing, at
+    the start and at the end; it falls geometrically."""
+    bound: float = 5.0
+    """Raw actions lie between minus and plus this number."""
+    temperature: float = 0.1
+    """The first temperature, in standard deviations of reward."""
+    temperature_rate: float = 0.01
+    """Adam's learning rate for the logarithm of the temperature."""
+    unit: float = 5.0
+    """Standard deviations of reward in a unit of the critics' output."""
+    track: float = 0.05
+    """Share by which the target critics follow the critics at each batch, in [0, 1]."""
+    twin: bool = True
+    """Whether targets and policy use the smaller of both critics, or one critic alone."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_noise(self.noise)
+        require(self.lam == 0, "lam", self.lam, "zero: SAC's targets look one period ahead")
+        require(self.track <= 1, "track", self.track, "a number in [0, 1]")
+        for name in ("batch", "memory"):
+            value = getattr(self, name)
+            fits = value > 0 and value % self.replicates == 0
+            require(fits, name, value, f"a positive multiple of replicates={self.replicates}")
+        fresh = self.groups * self.replicates * self.horizon
+        require(self.memory >= fresh, "memory", self.memory, f"room for an iteration's {fresh}")
+        for name in ("bound", "temperature", "unit"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+
+    @classmethod
+    def ordinary(cls, **changes) -> SACConfig:
+        """SAC without control of the shocks: the same settings, the switches off.
+
+        Economies go on from where they were, with their own luck; transitions are remembered and
+        replayed one by one, and critics are fitted to levels.
+        """
+        off = {"common_shocks": False, "difference_critic": False, "jitter": 0.0, "restart": 0.03}
+        return replace(cls(), **(off | changes))
+
+
+class _Learner(nn.Module):
+    """One role's networks, the scales of their inputs and the temperature."""
+
+    def __init__(self, role, config, streams, device):
+        super().__init__()
+        inputs, runs = role.n_inputs, len(streams.generators)
+        self.actor = GaussianActor(
+            (inputs, *config.hidden, role.n_actions), streams, config.bound, config.noise[0]
+        )
+        self.average = copy.deepcopy(self.actor)
+        self.critics = TwinCritics((inputs + role.n_actions, *config.hidden, 1), streams)
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        first = torch.full((runs, 1), math.log(config.temperature), device=device)
+        self.log_temperature = nn.Parameter(first)
+        self.scale = RunningScale(runs, inputs, device)
+        self.reward_scale = RunningScale(runs, 1, device)
+
+
+class SAC(ActorCritic):
+    """Soft actor-critic for any economy; agents of a role share a policy.
+
+    Parameters
+    ----------
+    economy : Economy
+    seed, seeds, device
+        As for every :class:`Agent`.
+    config : SACConfig, optional
+
+    Examples
+    --------
+    >>> from lectures_lib.economies import BrockMirman
+    >>> agent = SAC(BrockMirman(), seeds=range(2), device="cpu")
+    >>> history = agent.learn(steps=3 * agent.steps_per_iteration)
+    >>> agent.temperature["planner"].shape
+    torch.Size([2])
+    """
+
+    config_class = SACConfig
+
+    # ------------------------------------------------------------------ set-up
+    def _build(self):
+        c = self.config
+        self.learners = nn.ModuleDict(
+            {
+                name: _Learner(role, c, self.streams, self.device)
+                for name, role in self.economy.roles.items()
+                if role.follows is None
+            }
+        )
+        learners = self.learners.values()
+        adam = partial(torch.optim.Adam, betas=(0.9, 0.99), fused=True)
+        self._actor_weights = [p for each in learners for p in each.actor.parameters()]
+        # The rates of policy and critics are set anew in every iteration.
+        self.policy_optimizer = adam(self._actor_weights, lr=1.0)
+        self.critic_optimizer = adam([p for x in learners for p in x.critics.parameters()], lr=1.0)
+        temperatures = [each.log_temperature for each in learners]
+        self.temperature_optimizer = adam(temperatures, lr=c.temperature_rate)
+        self._carried = _Carried(self._fresh())
+        # Critics on differences need whole groups, others learn from single transitions.
+        self._together = c.replicates if c.difference_critic else 1
+        self.replay = Replay(c.memory // self._together, self.streams)
+
+    def _parts(self):
+        return super()._parts() | {
+            "temperature_optimizer": self.temperature_optimizer,
+            "replay": self.replay,
+        }
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the Gaussian whose entropy is the target now."""
+        return geometric(self.config.noise, self.progress)
+
+    @property
+    def target_entropy(self) -> float:
+        """Entropy per action that the temperature now steers to, in nats."""
+        return math.log(self.noise) + 0.5 * math.log(2 * math.pi * math.e)
+
+    @property
+    def temperature(self) -> dict[str, Tensor]:
+        """The temperature of each role now, in units of reward, shape (runs,)."""
+        return {
+            name: (x.log_temperature.exp() * _spread(x, 2)).squeeze(-1).detach()
+            for name, x in self.learners.items()
+        }
+
+    # ------------------------------------------------------------------ an iteration
+    def _iterate(self):
+        c = self.config
+        self._set_learning_rates()
+        self._remember_scales()
+        rewards = self._collect(self._restart())
+        for _ in range(c.critic_epochs):
+            self._learn_from(self.replay.sample(c.batch // self._together))
+        self._average_weights()
+        return {f"{name} reward": r.mean(dim=(1, 2, 3, 4)) for name, r in rewards.items()}
+
+    # ------------------------------------------------------------------ 1. collect
+    def _normal(self, *shape):
+        return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
+
+    def _move(self, state, noise, look_only=False):
+        """Everybody moves, stage by stage: what roles saw, their raw and their physical actions.
+
+        With `look_only` the last stage's roles look and do not act. A crowd plays the mean action.
+        """
+        seen, raw, actions = {}, {}, {}
+        stages = self.economy.stages
+        for stage in stages:
+            observations = self.economy.observe(state, actions)
+            for name in stage:
+                role = self.economy.roles[name]
+                seen[name] = role.inputs(observations[name])
+                if look_only and stage is stages[-1]:
+                    continue
+                leader = role.follows or name
+                actor, x = self.learners[leader].actor, self._standardise(leader, seen[name])
+                raw[name] = actor.sample(x, noise[name])[0] if name in noise else actor(x)
+                actions[name] = role.to_physical(raw[name])
+        return seen, raw, actions
+
+    @torch.no_grad()
+    def _collect(self, state) -> dict[str, Tensor]:
+        c = self.config
+        own = 1 if c.common_shocks else c.replicates
+        shocks = self.streams.stack(lambda _, g: self.economy.draw((c.horizon, c.groups, own), g))
+        noise = {
+            name: self._normal(
+                c.horizon + 1, c.groups, c.replicates, *(role.n_agents, role.n_actions)
+            )
+            for name, role in self.economy.roles.items()
+            if role.follows is None
+        }
+        seen, acted, rewards = [], [], []
+        for t in range(c.horizon):
+            features, raw, actions = self._move(state, {k: e[:, t] for k, e in noise.items()})
+            luck = map_state(lambda x: x[:, t], shocks)  # noqa: B023
+            step = self.economy.step(state, actions, luck)
+            seen.append(features)
+            acted.append(raw)
+            rewards.append(step.rewards)
+            state = step.state
+        last = {name: e[:, -1] for name, e in noise.items()}
+        seen.append(self._move(state, last, look_only=True)[0])
+        self._carried.state = state
+        return self._remember(seen, acted, rewards)
+
+    # ------------------------------------------------------------------ 2. remember
+    def _remember(self, seen, acted, rewards) -> dict[str, Tensor]:
+        """Store transitions as (runs, n, replicates or 1, agents, ...); returns the rewards."""
+        fields, earned = {}, {}
+        for name, learner in self.learners.items():
+            features = torch.stack([s[name] for s in seen], 1)
+            earned[name] = torch.stack([r[name] for r in rewards], 1)
+            learner.scale.update(features)
+            learner.reward_scale.update(earned[name].unsqueeze(-1))
+            reward = earned[name]
+            if self.economy.roles[name].team:
+                # In a team each action is judged by what it does for all.
+                reward = reward.mean(-1, keepdim=True).expand_as(reward)
+            fields |= {
+                f"{name} seen": features[:, :-1],
+                f"{name} action": torch.stack([a[name] for a in acted], 1),
+                f"{name} reward": reward,
+                f"{name} next": features[:, 1:],
+            }
+        self.replay.add(
+            **{key: x.flatten(1, 3).unflatten(1, (-1, self._together)) for key, x in fields.items()}
+        )
+        return earned
+
+    # ------------------------------------------------------------------ 3. learn
+    def _learn_from(self, batch):
+        c = self.config
+        loss = 0.0
+        for name in self.learners:
+            loss = loss + self._critic_loss(name, batch)
+        descend(self.critic_optimizer, loss)
+        self._track()
+        if self.iteration >= c.warm_up:
+            self._improve(batch)
+
+    def _smaller(self, values):
+        """From both critics' values (runs, 2, n, together, agents) to one."""
+        if not self.config.twin:
+            return values[:, 0]
+        return twin_minimum(values, 1, group=3 if self.config.difference_critic else None)
+
+    def _critic_loss(self, name, batch):
+        c, learner, role = self.config, self.learners[name], self.economy.roles[name]
+        reward, action = batch[f"{name} reward"], batch[f"{name} action"]
+        now, then = (self._standardise(name, batch[f"{name} {k}"]) for k in ("seen", "next"))
+        n, together = reward.shape[1:3]
+        with torch.no_grad():
+            # A group that shares its shocks shares the noise in its next actions, too.
+            own = 1 if c.common_shocks else together
+            noise = self._normal(n, own, role.n_agents, role.n_actions)
+            following, log_prob = learner.actor.sample(then, noise)
+            # Values are in units of `spread` and have no level of their own.
+            spread = _spread(learner, 4)
+            centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1)
+            target = soft_targets(
+                (reward - centre) / spread,
+                self._smaller(learner.targets(then, following)) * c.unit,
+                log_prob,
+                learner.log_temperature.exp().reshape(-1, 1, 1, 1),
+                self.economy.discount,
+            ).unsqueeze(1)
+        error = learner.critics(now, action) - target / c.unit
+        if c.difference_critic:
+            error = demean(error, dim=3)
+        # A sum over both critics, which share no weight.
+        return 2 * sum_of_run_means(error.square())
+
+    @torch.no_grad()
+    def _track(self):
+        for learner in self.learners.values():
+            for slow, now in zip(
+                learner.targets.parameters(), learner.critics.parameters(), strict=True
+            ):
+                slow.lerp_(now, self.config.track)
+
+    def _improve(self, batch):
+        c = self.config
+        policy_loss = heat_loss = 0.0
+        for name, learner in self.learners.items():
+            role = self.economy.roles[name]
+            now = self._standardise(name, batch[f"{name} seen"])
+            noise = self._normal(*now.shape[1:-1], role.n_actions)
+            action, log_prob = learner.actor.sample(now, noise)
+            value = self._smaller(learner.critics(now, action)) * c.unit
+            heat = learner.log_temperature.reshape(-1, 1, 1, 1)
+            policy_loss = policy_loss + sum_of_run_means(heat.exp().detach() * log_prob - value)
+            target = role.n_actions * self.target_entropy
+            heat_loss = heat_loss + sum_of_run_means(temperature_loss(heat, log_prob, target))
+        # Only the actors' gradients: the critics are taken as given.
+        gradients = torch.autograd.grad(policy_loss, self._actor_weights)
+        for weight, gradient in zip(self._actor_weights, gradients, strict=True):
+            weight.grad = gradient
+        self.policy_optimizer.step()
+        descend(self.temperature_optimizer, heat_loss)
+
+
+def _spread(learner, dims):
+    """Standard deviation of reward, shaped (runs, 1, ...)."""
+    return learner.reward_scale.variance.sqrt().float().reshape(-1, *[1] * (dims - 1))
