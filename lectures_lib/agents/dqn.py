@@ -51,8 +51,8 @@ class DQNConfig:
     hidden: tuple[int, ...] = (32, 32)
     """Units of each hidden layer."""
     capacity: int = 1_000_000
-    """Transitions that are remembered. With zero there is no replay: learning uses what the last
-    few periods brought, and forgets it."""
+    """Transitions that are remembered. With zero there is no replay, and learning uses what the
+    last few periods brought, and forgets it."""
     batch: int = 1024
     """Transitions drawn from memory for a step of the optimiser; groups are drawn whole."""
     updates: int = 8

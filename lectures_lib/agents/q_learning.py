@@ -40,7 +40,7 @@ class QLearningConfig:
     steps: int = 1_000_000
     """Updates per learner that `learn` makes by default; each is one step in the economy."""
     updates: int = 1_000
-    """Updates per iteration: schedules move, and records can be made, from one to the next. Threads
+    """Updates per iteration. Schedules move, and records can be made, from one to the next; threads
     wait for each other in between, so that thousands are faster when there are several."""
     exploration: str = "epsilon-greedy"
     """``"epsilon-greedy"``: mostly the action with the highest Q, sometimes any. ``"boltzmann"``:

@@ -44,7 +44,8 @@ class QNetwork(MLP):
 class GreedyPolicy(NetworkPolicy):
     """A learned policy that takes the choice with the highest value, in physical units.
 
-    Parameters are those of :class:`NetworkPolicy`, with a :class:`QNetwork` for each role.
+    Parameters are those of :class:`NetworkPolicy`, with a network for each role that gives
+    the values of all its choices.
     """
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
