@@ -76,7 +76,7 @@ class SACConfig(ActorCriticConfig):
     """Iterations at the start in which only the critics learn. Critics that know no future yet
     would have the policy consume everything."""
     lam: float = 0.0
-    """Zero and nothing else, because remembered actions are another policy's: targets look one
+    """Zero and nothing else. Remembered actions are another policy's, so that targets look one
     period ahead."""
     critic_rate: float = 1e-2
     """Adam's learning rate for the critics."""
