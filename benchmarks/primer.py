@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
 import torch
 from primer_actor_critics import methods
@@ -23,38 +22,11 @@ from record import FOLDER, aligned, provenance
 PATH = FOLDER / "primer.json"
 
 
-def timed(function):
-    """What a call returns, and the seconds that it took."""
-    started = time.process_time()
-    result = function()
-    return result, time.process_time() - started
-
-
-def q_learning():
-    """Tabular Q-learning on the monopolist, for several step sizes and kinds of exploration."""
-    return q_learning_rows()
-
-
-def dynamic_programming():
-    """Value iteration, policy iteration and their transformed and simulated versions."""
-    return tables_methods()
-
-
-def dqn():
-    """DQN on the monopolist, whole and with parts left out."""
-    return dqn_variants()
-
-
-def actor_critics():
-    """PPO and SAC, with and without common shocks, on two economies."""
-    return methods()
-
-
 PARTS = {
-    "q_learning": q_learning,
-    "dynamic_programming": dynamic_programming,
-    "dqn": dqn,
-    "actor_critics": actor_critics,
+    "q_learning": q_learning_rows,
+    "dynamic_programming": tables_methods,
+    "dqn": dqn_variants,
+    "actor_critics": methods,
 }
 
 

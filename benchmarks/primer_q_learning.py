@@ -6,6 +6,7 @@ import time
 
 import numba
 import numpy as np
+from record import rounded
 
 from lectures_lib.agents.q_learning import QLearning, QLearningConfig
 from lectures_lib.economies import Monopolist
@@ -54,11 +55,6 @@ def q_learning_rows():
 def relative_error(agent, q):
     """max |Q - Q*| / max |Q*| of each learner, in per cent."""
     return 100 * np.abs(agent.q_values - q).max((1, 2)) / np.abs(q).max()
-
-
-def rounded(x):
-    """Four digits of each number, which is enough for a figure."""
-    return [float(f"{number:.4g}") for number in x]
 
 
 def _speed(q):

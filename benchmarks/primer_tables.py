@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
+from record import rounded, timed
 from scipy.stats import norm
 
 from lectures_lib.agents.q_learning import QLearning, QLearningConfig
@@ -16,13 +15,6 @@ from lectures_lib.solvers.enhanced_policy_iteration import (
 )
 
 
-def timed(function):
-    """What a call returns, and the seconds that it took."""
-    started = time.process_time()
-    result = function()
-    return result, time.process_time() - started
-
-
 def tables_methods():
     """All rows; distances are in the sup norm, from quantecon's solution."""
     # A monopolist with many prices, so that a maximum over them costs something.
@@ -32,11 +24,6 @@ def tables_methods():
         tables = Monopolist(prices=tuple(np.linspace(0.2, 0.7, prices).round(4))).tables()
         rows |= {f"{label}: {name}": row for name, row in _simulated(tables).items()}
     return rows | _transforms()
-
-
-def rounded(x):
-    """Four significant digits of each number in nested lists, as text of reasonable length."""
-    return [rounded(y) for y in x] if isinstance(x, list) else float(f"{x:.4g}")
 
 
 def _exact(tables):

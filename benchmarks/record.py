@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +41,18 @@ def _version(package):
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def timed(function):
+    """What a call returns, and the processor seconds that it took."""
+    started = time.process_time()
+    result = function()
+    return result, time.process_time() - started
+
+
+def rounded(x):
+    """Four significant digits of each number in nested lists or arrays: enough for a figure."""
+    return [rounded(y) for y in x] if hasattr(x, "__iter__") else float(f"{x:.4g}")
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
 import torch
-from record import FOLDER, aligned, provenance
+from record import FOLDER, aligned, provenance, timed
 
 from lectures_lib.economies import FixedAction, Market, Planner, map_state
 from lectures_lib.evaluation import initial_states, simulate
@@ -30,13 +29,6 @@ from lectures_lib.solvers import markov_perfect, solve, without_risk
 PATH = FOLDER / "solvers.json"
 OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
 QUANTITY = {"action": "quantity"}
-
-
-def timed(function):
-    """What a call returns, and the seconds that it took."""
-    started = time.process_time()
-    result = function()
-    return result, time.process_time() - started
 
 
 def ergodic_states(policy, economy, count=800, seed=7):

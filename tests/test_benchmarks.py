@@ -3,17 +3,21 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from lectures_lib.agents import PPO
-from lectures_lib.economies import Market, Planner
+from lectures_lib.agents import DQN, PPO, SAC, QLearning
+from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate, initial_states
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve, without_risk
+from lectures_lib.solvers.dynamic_programming import expectation, with_payoff
+from lectures_lib.solvers.enhanced_policy_iteration import enhanced_policy_iteration
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 STORED = json.loads((RESULTS / "planner.json").read_text())
 SOLVERS = json.loads((RESULTS / "solvers.json").read_text())
+PRIMER = json.loads((RESULTS / "primer.json").read_text())
 ECONOMY = Planner()
 
 
@@ -77,4 +81,55 @@ def state_shocks(economy):
 def test_every_solver_says_where_its_numbers_come_from(part):
     made = SOLVERS["made"][part]
     assert made["command"].startswith("python benchmarks/solvers.py")
+    assert made["device"] and made["date"] and made["versions"]["torch"]
+
+
+def test_a_row_of_the_tables():
+    """Deterministic, but for rounding that may cost a round."""
+    prices = tuple(np.linspace(0.2, 0.7, 51).round(4))
+    tables = Monopolist(levels=100, prices=prices).tables()
+    v = tables.discrete_dp().solve("policy_iteration").v
+    exact = with_payoff(tables, expectation(tables, v))
+    start = np.zeros(exact.shape)
+    found = enhanced_policy_iteration(tables, 20, start, exact=exact, tolerance=1e-8)
+    stored = PRIMER["dynamic_programming"]["large: enhanced, 20 evaluations, from below"]
+    assert abs(found.count - stored["iterations"]) <= 1
+
+
+def test_a_row_of_q_learning():
+    stored = PRIMER["q_learning"]["1,000 learners, 1 million updates"]
+    economy = Monopolist()
+    tables = economy.tables()
+    exact = with_payoff(
+        tables, expectation(tables, tables.discrete_dp().solve("policy_iteration").v)
+    )
+    agent = QLearning(economy, seeds=range(100, 124))
+    agent.learn(stored["steps"], show_progress=False)
+    errors = 100 * np.abs(agent.q_values - exact).max((1, 2)) / exact.max()
+    assert np.median(errors) == pytest.approx(stored["error"], rel=0.2)
+
+
+def test_a_seed_of_dqn_loses_as_little_as_its_row():
+    stored = PRIMER["dqn"]["whole"]
+    economy = Monopolist()
+    agent = DQN(economy, seed=stored["seeds"][0], device="cpu")
+    agent.learn(stored["steps"], show_progress=False)
+    report = evaluate(agent.policy, economy, solve(economy))
+    # The bound leaves room for another processor's rounding, as for PPO above.
+    assert 100 * report.consumption_equivalent_loss < 2 * max(stored["losses_to_any_price"])
+
+
+def test_a_seed_of_sac_is_as_precise_as_its_row():
+    stored = PRIMER["actor_critics"]["Brock-Mirman: SAC, common shocks, default"]
+    economy = BrockMirman()
+    agent = SAC(economy, seed=stored["seeds"][0], device="cpu")
+    agent.learn(stored["steps"], show_progress=False)
+    report = evaluate(agent.policy, economy, solve(economy))
+    assert 100 * report.policy_error_mean < 2 * max(stored["curve"]["error_percent"][-1])
+
+
+@pytest.mark.parametrize("part", ["q_learning", "dynamic_programming", "dqn", "actor_critics"])
+def test_every_part_of_the_primer_says_where_its_numbers_come_from(part):
+    made = PRIMER["made"][part]
+    assert made["command"].startswith("python benchmarks/primer.py")
     assert made["device"] and made["date"] and made["versions"]["torch"]
