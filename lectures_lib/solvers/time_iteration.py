@@ -34,7 +34,7 @@ DEGREES = {
     (3, 2): (3, 4),
 }
 #: The same where households decide jointly, so that the constraint binds more often.
-JOINT_DEGREES = {(1, 1): (16,), (2, 1): (7, 10), (3, 1): (5, 6), (1, 2): (7,)}
+JOINT_DEGREES = {(1, 1): (16,), (2, 1): (7, 20), (3, 1): (5, 10), (1, 2): (7,)}
 # The first box, relative to the steady state, covers the initial distribution and more.
 SMALLEST, LARGEST = 0.42, 1.7
 # Paths and periods that find the ergodic set.
