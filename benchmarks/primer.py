@@ -17,7 +17,7 @@ from primer_actor_critics import methods
 from primer_dqn import dqn_variants
 from primer_q_learning import q_learning_rows
 from primer_tables import tables_methods
-from record import FOLDER, aligned, provenance
+from record import FOLDER, provenance, table
 
 PATH = FOLDER / "primer.json"
 
@@ -28,23 +28,6 @@ PARTS = {
     "dqn": dqn_variants,
     "actor_critics": methods,
 }
-
-
-def table(results) -> str:
-    """The stored results as lines of text, one block for each part."""
-    blocks = []
-    for part in PARTS:
-        rows = results.get(part, {})
-        if not rows:
-            continue
-        names = [n for n, x in next(iter(rows.values())).items() if isinstance(x, int | float)]
-        lines = [(part, *names)]
-        lines += [
-            (label, *(f"{row[n]:.3g}" if n in row else "" for n in names))
-            for label, row in rows.items()
-        ]
-        blocks.append("\n".join(aligned(lines)))
-    return "\n\n".join(blocks)
 
 
 def main():
@@ -59,7 +42,7 @@ def main():
         results[part] = rows
         results.setdefault("made", {})[part] = provenance("python benchmarks/primer.py")
         PATH.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(json.loads(PATH.read_text())))
+    print(table(json.loads(PATH.read_text()), PARTS))
 
 
 if __name__ == "__main__":

@@ -63,3 +63,20 @@ def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
         + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
         for line in lines
     ]
+
+
+def table(results: dict, parts: Sequence[str]) -> str:
+    """The stored results as lines of text, one block for each part."""
+    blocks = []
+    for part in parts:
+        rows = results.get(part, {})
+        if not rows:
+            continue
+        names = [n for n, x in next(iter(rows.values())).items() if isinstance(x, int | float)]
+        lines = [(part, *names)]
+        lines += [
+            (label, *(f"{row[n]:.3g}" if n in row else "" for n in names))
+            for label, row in rows.items()
+        ]
+        blocks.append("\n".join(aligned(lines)))
+    return "\n\n".join(blocks)

@@ -19,7 +19,7 @@ import argparse
 import json
 
 import torch
-from record import FOLDER, aligned, provenance, timed
+from record import FOLDER, provenance, table, timed
 
 from lectures_lib.economies import FixedAction, Market, Planner, map_state
 from lectures_lib.evaluation import initial_states, simulate
@@ -176,20 +176,6 @@ PARTS = {
 }
 
 
-def table(results) -> str:
-    """The stored results as lines of text, one block for each part."""
-    blocks = []
-    for part in PARTS:
-        rows = results.get(part, {})
-        if not rows:
-            continue
-        names = list(next(iter(rows.values())))
-        lines = [(part, *names)]
-        lines += [(label, *(f"{row[n]:.3g}" for n in names)) for label, row in rows.items()]
-        blocks.append("\n".join(aligned(lines)))
-    return "\n\n".join(blocks)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
@@ -203,7 +189,7 @@ def main():
         command = "python benchmarks/solvers.py"
         results.setdefault("made", {})[part] = provenance(command)
         PATH.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(results))
+    print(table(results, PARTS))
 
 
 if __name__ == "__main__":

@@ -232,7 +232,9 @@ class Dilemma(Economy):
         )
 
     def outcomes(self, state):
-        raise NotImplementedError
+        # Luck changes no reward, so that one draw stands for all.
+        luck = torch.full_like(state.luck, 0.5).unsqueeze(0)
+        return Empty(luck), torch.ones_like(luck.squeeze(-1))
 
     def consumption_equivalent(self, value):
         return value
