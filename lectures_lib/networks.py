@@ -60,42 +60,60 @@ class MLP(nn.Module):
     last_scale : float
         The last layer's weights are drawn this much smaller and its biases start at zero: a small
         value makes the initial output nearly zero whatever the input.
+    separate : tuple of int, optional
+        Number of agents, and the dimension along which they lie in the inputs (negative), if each
+        has a network of its own.
     """
 
-    def __init__(self, sizes: Sequence[int], streams: Streams, last_scale: float = 1.0):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        streams: Streams,
+        last_scale: float = 1.0,
+        separate: tuple[int, int] | None = None,
+    ):
         super().__init__()
+        self.separate = separate
+        agents = () if separate is None else separate[:1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         layers = list(pairwise(sizes))
         for i, (inputs, outputs) in enumerate(layers):
             last = i == len(layers) - 1
             bound = 1 / math.sqrt(inputs)
 
-            def uniform(run, generator, shape=(inputs + 1, outputs), bound=bound):
+            def uniform(run, generator, shape=(*agents, inputs + 1, outputs), bound=bound):
                 draw = torch.rand(shape, generator=generator, device=generator.device)
                 return bound * (2 * draw - 1)
 
             drawn = streams.stack(uniform)
             scale, keep = (last_scale, 0.0) if last else (1.0, 1.0)
-            self.weights.append(nn.Parameter(scale * drawn[:, :-1]))
-            self.biases.append(nn.Parameter(keep * drawn[:, -1:]))
+            self.weights.append(nn.Parameter(scale * drawn[..., :-1, :]))
+            self.biases.append(nn.Parameter(keep * drawn[..., -1:, :]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (runs, *any, inputs) to (runs, *any, outputs)."""
-        runs, *middle, inputs = x.shape
-        h = x.reshape(runs, -1, inputs)
+        if self.separate is not None:
+            x = x.movedim(self.separate[1], 1)
+        # One network for each run, or for each run and agent.
+        networks = self.weights[0].shape[:-2]
+        middle = x.shape[len(networks) : -1]
+        h = x.reshape(networks.numel(), -1, x.shape[-1])
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            h = torch.baddbmm(bias, h, weight)
+            h = torch.baddbmm(bias.flatten(0, -3), h, weight.flatten(0, -3))
             if i < len(self.weights) - 1:
                 h = silu(h)
-        return h.reshape(runs, *middle, -1)
+        h = h.reshape(*networks, *middle, -1)
+        return h if self.separate is None else h.movedim(1, self.separate[1])
 
 
 def pooled_features(x: Tensor) -> Tensor:
-    """Own features beside the moments of everybody's, so that any network is equivariant.
+    """Own distances from everybody's mean, and everybody's moments: any network is equivariant.
 
-    Appends the means over agents of the features and of their centred squares and products:
-    permuting the agents permutes the outputs of a network that is applied to each agent's row, and
-    the same weights serve any number of agents. A single agent's features are left alone.
+    Appends to the centred features their means over agents and those of their squares and
+    products: permuting the agents permutes the outputs of a network that is applied to each
+    agent's row, and the same weights serve any number of agents. Distances and not levels, because
+    networks learn much faster from inputs that do not repeat each other. A single agent's features
+    are left alone.
 
     Parameters
     ----------
@@ -112,12 +130,47 @@ def pooled_features(x: Tensor) -> Tensor:
     second = centred.transpose(-1, -2) @ centred / x.shape[-2]
     rows, columns = torch.triu_indices(x.shape[-1], x.shape[-1], device=x.device)
     moments = torch.cat([mean, second[..., rows, columns].unsqueeze(-2)], -1)
-    return torch.cat([x, moments.expand(*x.shape[:-1], moments.shape[-1])], -1)
+    return torch.cat([centred, moments.expand(*x.shape[:-1], moments.shape[-1])], -1)
 
 
 def n_pooled_features(agents: int, features: int) -> int:
     """Number of columns that :func:`pooled_features` returns."""
     return features if agents == 1 else 2 * features + features * (features + 1) // 2
+
+
+def action_features(x: Tensor, actions: int) -> Tensor:
+    """Features of each action of each agent, if the first features belong to one action each.
+
+    Goods are treated alike, as agents are by :func:`pooled_features`: permuting the goods permutes
+    the outputs of a network that is applied to each row, and the same weights serve any number.
+    A row holds the pooled features of the agents' means over goods; how far the action's own
+    feature is from the agent's mean, and the mean over agents of this distance; and how far the
+    agent's goods are spread, and the mean over agents of this spread.
+
+    Parameters
+    ----------
+    x : Tensor, shape (*batch, agents, actions + others)
+    actions : int
+
+    Returns
+    -------
+    Tensor, shape (*batch, agents, actions, n_action_features(agents, actions + others, actions))
+    """
+    own = x[..., :actions]
+    mean = own.mean(-1, keepdim=True)
+    distance = own - mean
+    spread = distance.square().mean(-1, keepdim=True)
+    columns = [distance, spread.expand_as(own)]
+    if x.shape[-2] > 1:
+        columns += [y.mean(-2, keepdim=True).expand_as(own) for y in columns]
+    agent = pooled_features(torch.cat([mean, x[..., actions:]], -1))
+    agent = agent.unsqueeze(-2).expand(*own.shape, agent.shape[-1])
+    return torch.cat([agent, torch.stack(columns, -1)], -1)
+
+
+def n_action_features(agents: int, features: int, actions: int) -> int:
+    """Number of columns that :func:`action_features` returns."""
+    return n_pooled_features(agents, features - actions + 1) + (2 if agents == 1 else 4)
 
 
 class RunningScale(nn.Module):

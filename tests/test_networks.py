@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from lectures_lib.economies import Planner
-from lectures_lib.networks import MLP, RunningScale, Streams, n_pooled_features, pooled_features
+from lectures_lib.networks import (
+    MLP,
+    RunningScale,
+    Streams,
+    action_features,
+    n_action_features,
+    n_pooled_features,
+    pooled_features,
+)
 
 CPU = torch.device("cpu")
 
@@ -56,17 +64,17 @@ def test_a_small_last_layer_begins_near_zero_for_any_input():
 
 # ---------------------------------------------------------------------- pooled features
 def pool_by_hand(x):
-    """Own features, means, and means of centred products, for one set of agents (n, f)."""
+    """Own centred features, means, means of centred products, for one set of agents (n, f)."""
     mean = x.mean(0)
     products = [
         ((x[:, i] - mean[i]) * (x[:, j] - mean[j])).mean()
         for i in range(x.shape[1])
         for j in range(i, x.shape[1])
     ]
-    return np.concatenate([x, np.tile(np.concatenate([mean, products]), (len(x), 1))], 1)
+    return np.concatenate([x - mean, np.tile(np.concatenate([mean, products]), (len(x), 1))], 1)
 
 
-def test_pooled_features_are_own_features_beside_everybodys_moments():
+def test_pooled_features_are_own_distances_beside_everybodys_moments():
     x = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     pooled = pooled_features(x)
     assert pooled.shape == (2, 4, n_pooled_features(4, 3))
@@ -150,3 +158,47 @@ def test_states_are_stacked_field_by_field():
 def test_one_set_of_weights_serves_any_number_of_agents(agents):
     net = MLP((n_pooled_features(3, 2), 8, 1), Streams([0], CPU))
     assert net(pooled_features(torch.randn(1, 7, agents, 2))).shape == (1, 7, agents, 1)
+
+
+# ---------------------------------------------------------------------- features of each action
+@pytest.mark.parametrize("agents", [1, 4])
+def test_permuting_actions_and_agents_permutes_action_features(agents):
+    x = torch.randn(
+        5, agents, 3 + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    features = action_features(x, 3)
+    assert features.shape == (5, agents, 3, n_action_features(agents, 5, 3))
+    goods = torch.tensor([2, 0, 1])
+    swapped = torch.cat([x[..., goods], x[..., 3:]], -1)
+    torch.testing.assert_close(action_features(swapped, 3), features[:, :, goods])
+    order = torch.randperm(agents, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(action_features(x[:, order], 3), features[:, order])
+
+
+def test_action_features_by_hand():
+    # Two agents, two goods and nothing else: logs 1 and 3, 2 and 6.
+    x = torch.tensor([[1.0, 3.0], [2.0, 6.0]])
+    features = action_features(x, 2)
+    # Means 2 and 4: distance from everybody's mean 3, that mean, variance 1.
+    agent = torch.tensor([[-1.0, 3.0, 1.0], [1.0, 3.0, 1.0]])
+    assert torch.equal(features[..., :3], agent[:, None].expand(2, 2, 3))
+    # Distances from own mean -1, 1 and -2, 2; spreads 1 and 4; their means over agents.
+    own = torch.tensor([[[-1.0, 1.0], [1.0, 1.0]], [[-2.0, 4.0], [2.0, 4.0]]])
+    mean = torch.tensor([[-1.5, 2.5], [1.5, 2.5]])
+    assert torch.equal(features[..., 3:], torch.cat([own, mean.expand(2, 2, 2)], -1))
+
+
+# ---------------------------------------------------------------------- networks of one's own
+@pytest.mark.parametrize("actions", [(), (4,)])
+def test_separate_networks_are_one_network_for_each_agent(actions):
+    dim = -2 - len(actions)
+    many = MLP((2, 8, 1), Streams([0, 1], CPU), separate=(3, dim))
+    x = torch.randn(2, 7, 3, *actions, 2)
+    y = many(x)
+    assert y.shape == (2, 7, 3, *actions, 1)
+    single = MLP((2, 8, 1), Streams([0, 1], CPU))
+    for agent in range(3):
+        for mine, all_ in zip(single.parameters(), many.parameters(), strict=True):
+            mine.data = all_.data[:, agent]
+        torch.testing.assert_close(single(x.select(dim, agent)), y.select(dim, agent))
+    assert not torch.equal(many.weights[0][:, 0], many.weights[0][:, 1])

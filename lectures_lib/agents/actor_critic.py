@@ -62,6 +62,13 @@ class ActorCriticConfig:
     """Whether the replicates of a group receive the same shocks."""
     difference_critic: bool = True
     """Whether the critic is fitted on differences within the group, and not on levels."""
+    credit: str = "role"
+    """What an action is judged by: what it does for its own agent (`"own"`), for the mean of all
+    agents of the role (`"team"`), or as the role says (`"role"`): for all if they are a team."""
+    shared: bool = True
+    """Whether the agents of a role share networks, or each has its own."""
+    central_critic: bool = False
+    """Whether critics see everything (`Economy.observe_centrally`), whatever policies see."""
 
     def __post_init__(self):
         for f in fields(self):
@@ -88,6 +95,9 @@ class ActorCriticConfig:
             self.hidden,
             "whole numbers of at least 1",
         )
+        require(
+            self.credit in ("role", "own", "team"), "credit", self.credit, "'role', 'own' or 'team'"
+        )
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
         for name in ("groups", "replicates", "horizon"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
@@ -102,7 +112,10 @@ class Rollout(NamedTuple):
     ----------
     states, shocks : NamedTuple of Tensor, shape (runs, T, groups, replicates or 1, ...)
     observations : dict of Tensor, shape (runs, T + 1, groups, replicates, agents, features)
-        Standardised.
+        Standardised inputs of policies; where these are applied to each of the alike actions, with
+        one more dimension before the last.
+    surveys : dict of Tensor
+        The same of critics.
     noise : dict of Tensor, shape (runs, T, groups, replicates, agents, actions)
         Standard normal; what was added to the mean action in units of its standard deviation.
     rewards : dict of Tensor, shape (T, runs, groups, replicates, agents)
@@ -111,6 +124,7 @@ class Rollout(NamedTuple):
     states: tuple
     shocks: tuple
     observations: dict[str, Tensor]
+    surveys: dict[str, Tensor]
     noise: dict[str, Tensor]
     rewards: dict[str, Tensor]
 
@@ -118,16 +132,27 @@ class Rollout(NamedTuple):
 class _Learner(nn.Module):
     """One role's networks: actor, its running average, critic, and the scales of their inputs."""
 
-    def __init__(self, role, config, streams, device):
+    def __init__(self, role, config, streams, device, surveyed):
         super().__init__()
-        inputs = role.n_inputs
+        each = role.alike_actions
+        inputs, outputs = (role.n_action_inputs, 1) if each else (role.n_inputs, role.n_actions)
         runs = len(streams.generators)
+        #: Whether the critic is applied to each action.
+        self.critic_each = each and not config.central_critic
+        own, critic_own = (
+            None if config.shared else (role.n_agents, -3 if x else -2)
+            for x in (each, self.critic_each)
+        )
         # A last layer near zero makes the first policy neutral: the middle of what is feasible.
-        self.actor = MLP((inputs, *config.hidden, role.n_actions), streams, last_scale=0.01)
-        self.average = MLP((inputs, *config.hidden, role.n_actions), streams)
+        self.actor = MLP((inputs, *config.hidden, outputs), streams, 0.01, own)
+        self.average = MLP((inputs, *config.hidden, outputs), streams, separate=own)
         self.average.load_state_dict(self.actor.state_dict())
-        self.critic = MLP((inputs, *config.hidden, 1), streams)
+        seen = surveyed if config.central_critic else inputs
+        self.critic = MLP((seen, *config.hidden, 1), streams, separate=critic_own)
         self.scale = RunningScale(runs, inputs, device)
+        self.critic_scale = (
+            RunningScale(runs, seen, device) if config.central_critic else self.scale
+        )
         self.reward_scale = RunningScale(runs, 1, device)
 
 
@@ -152,13 +177,17 @@ class ActorCritic(Agent):
 
     #: Standard deviation of exploration now, before squashing.
     noise = 0.0
+    #: Whether networks are applied to each action where a role's actions are alike.
+    by_action = True
 
     # ------------------------------------------------------------------ set-up
     def _build(self):
         c = self.config
+        anywhere = self.economy.reset((), torch.Generator().manual_seed(0))
+        surveys = self.economy.observe_centrally(anywhere)
         self.learners = nn.ModuleDict(
             {
-                name: _Learner(role, c, self.streams, self.device)
+                name: _Learner(role, c, self.streams, self.device, surveys[name].shape[-1])
                 for name, role in self.economy.roles.items()
                 if role.follows is None
             }
@@ -187,7 +216,35 @@ class ActorCritic(Agent):
             {name: learner.average for name, learner in self.learners.items()},
             {name: learner.scale for name, learner in self.learners.items()},
             self.runs,
+            self.by_action,
         )
+
+    def start_from(self, other: ActorCritic) -> None:
+        """Begin with another agent's networks and what it knows of scales.
+
+        Parameters
+        ----------
+        other : ActorCritic
+            With as many runs, networks of the same shapes, and roles of the same names: an agent
+            that has learned with few households, for example.
+
+        Raises
+        ------
+        ValueError
+            If its networks have other shapes.
+        """
+        mine, theirs = self.learners.state_dict(), other.learners.state_dict()
+        shapes = [{k: tuple(x.shape) for k, x in part.items()} for part in (mine, theirs)]
+        if shapes[0] != shapes[1]:
+            wrong = next(
+                k for k in sorted({*mine, *theirs}) if shapes[0].get(k) != shapes[1].get(k)
+            )
+            raise ValueError(
+                f"the other agent's networks have other shapes: {wrong} is {shapes[1].get(wrong)}, "
+                f"and {shapes[0].get(wrong)} here. Give both the same number of runs and the same "
+                "config, and at least two agents in each role."
+            )
+        self.learners.load_state_dict(theirs)
 
     @property
     def steps_per_iteration(self):
@@ -220,9 +277,10 @@ class ActorCritic(Agent):
 
     def _remember_scales(self):
         # Standardisation stays put in an iteration, so that old and new policy see the same.
-        self._standard, self._value_scale = {}, {}
+        self._standard, self._critic_standard, self._value_scale = {}, {}, {}
         for name, learner in self.learners.items():
-            self._standard[name] = learner.scale.moments(6, torch.float32)
+            self._standard[name] = learner.scale.moments(2, torch.float32)
+            self._critic_standard[name] = learner.critic_scale.moments(2, torch.float32)
             spread = learner.reward_scale.variance.sqrt().float().reshape(-1, 1, 1, 1, 1)
             self._value_scale[name] = spread / (1 - self.economy.discount)
 
@@ -275,36 +333,48 @@ class ActorCritic(Agent):
         """Noise for the actions of roles that explore (none by default)."""
         return {}
 
-    def _play(self, state, offsets, look_only=False):
-        """Everybody moves, stage by stage: the mean action plus an offset, before squashing.
+    def _play(self, state, noise, look_only=False):
+        """Everybody moves, stage by stage: the inputs of networks, raw and physical actions.
 
-        Returns the pooled features that each role saw and the actions, by role. With `look_only`
-        the last stage's roles look and do not act. A crowd plays the mean action of the role that
-        it follows, and is taken as given.
+        With `look_only` the last stage's roles look and do not act. A crowd plays the mean action
+        of the role that it follows, and is taken as given.
         """
-        seen, actions = {}, {}
+        seen, raw, actions = {}, {}, {}
         stages = self.economy.stages
         for stage in stages:
             observations = self.economy.observe(state, actions)
             for name in stage:
-                role = self.economy.roles[name]
-                seen[name] = role.inputs(observations[name])
+                role, look = self.economy.roles[name], observations[name]
+                leader = role.follows or name
+                each = self.by_action and role.alike_actions
+                seen[name] = role.action_inputs(look) if each else role.inputs(look)
                 if look_only and stage is stages[-1]:
                     continue
-                leader = role.follows or name
-                raw = self.learners[leader].actor(self._standardise(leader, seen[name]))
-                if name in offsets:
-                    raw = raw + offsets[name]
+                raw[name] = self._act(
+                    leader, self._standardise(leader, seen[name]), noise.get(name)
+                )
                 if role.follows:
-                    raw = raw.detach()
-                actions[name] = role.to_physical(raw)
-        return seen, actions
+                    raw[name] = raw[name].detach()
+                actions[name] = role.to_physical(raw[name])
+        return seen, raw, actions
+
+    def _act(self, name, x, noise=None) -> Tensor:
+        """Raw actions (..., agents, actions) of a role: its mean action, and noise."""
+        raw = self.learners[name].actor(x)
+        raw = raw.squeeze(-1) if self.economy.roles[name].alike_actions else raw
+        return raw if noise is None else raw + noise
 
     def _standardise(self, name, x):
-        mean, scale = self._standard[name]
-        if x.dim() < mean.dim():
-            mean, scale = mean.squeeze(1), scale.squeeze(1)
-        return (x - mean) * scale
+        return _shift_and_scale(x, *self._standard[name])
+
+    def _survey(self, state, seen) -> dict[str, Tensor]:
+        """Inputs of critics in a state, standardised."""
+        if self.config.central_critic:
+            seen = self.economy.observe_centrally(state)
+        return {
+            name: _shift_and_scale(seen[name], *self._critic_standard[name])
+            for name in self.learners
+        }
 
     @torch.no_grad()
     def _collect(self, state) -> Rollout:
@@ -317,8 +387,8 @@ class ActorCritic(Agent):
         noise = self._draw_noise()
         states, seen, rewards = [], [], []
         for t in range(c.horizon):
-            offsets = {name: self.noise * e[:, t] for name, e in noise.items()}
-            features, actions = self._play(state, offsets)
+            now = {name: self.noise * e[:, t] for name, e in noise.items()}
+            features, _, actions = self._play(state, now)
             step = self.economy.step(state, actions, map_state(lambda x: x[:, t], shocks))  # noqa: B023
             states.append(state)
             seen.append(features)
@@ -326,26 +396,34 @@ class ActorCritic(Agent):
             state = step.state
         seen.append(self._play(state, {}, look_only=True)[0])
         self._carried.state = state
-        return self._package(states, shocks, seen, noise, rewards)
+        return self._package([*states, state], shocks, seen, noise, rewards)
 
     def _package(self, states, shocks, seen, noise, rewards) -> Rollout:
-        observations, stacked_rewards = {}, {}
+        observations, surveys, stacked_rewards = {}, {}, {}
+        states = map_state(lambda *x: torch.stack(x, 1), *states)
+        central = self.config.central_critic
+        everything = self.economy.observe_centrally(states) if central else {}
         for name, learner in self.learners.items():
             features = torch.stack([s[name] for s in seen], 1)
-            observations[name] = self._standardise(name, features)
-            stacked_rewards[name] = torch.stack([r[name] for r in rewards])
+            observations[name] = surveys[name] = self._standardise(name, features)
             learner.scale.update(features)
+            if central:
+                surveys[name] = _shift_and_scale(everything[name], *self._critic_standard[name])
+                learner.critic_scale.update(everything[name])
+            stacked_rewards[name] = torch.stack([r[name] for r in rewards])
             learner.reward_scale.update(stacked_rewards[name].movedim(0, -1).unsqueeze(-1))
-        stacked_states = map_state(lambda *x: torch.stack(x, 1), *states)
-        return Rollout(stacked_states, shocks, observations, noise, stacked_rewards)
+        states = map_state(lambda x: x[:, :-1], states)
+        return Rollout(states, shocks, observations, surveys, noise, stacked_rewards)
 
     # ------------------------------------------------------------------ 3. critic
-    def _values(self, name, observations) -> Tensor:
+    def _values(self, name, survey) -> Tensor:
         """Values (runs, T, groups, replicates, agents), in units of utility."""
         learner = self.learners[name]
         centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1, 1)
         level = centre / (1 - self.economy.discount)
-        return level + self._value_scale[name] * learner.critic(observations).squeeze(-1)
+        value = learner.critic(survey).squeeze(-1)
+        value = value.mean(-1) if learner.critic_each else value
+        return level + self._value_scale[name] * value
 
     def _fit_critic(self, rollout):
         c = self.config
@@ -353,7 +431,7 @@ class ActorCritic(Agent):
             targets = {
                 name: lambda_returns(
                     rewards,
-                    self._values(name, rollout.observations[name]).movedim(1, 0),
+                    self._values(name, rollout.surveys[name]).movedim(1, 0),
                     self.economy.discount,
                     c.lam,
                 ).movedim(0, 1)
@@ -362,7 +440,7 @@ class ActorCritic(Agent):
         for _ in range(c.critic_epochs):
             loss = 0.0
             for name, target in targets.items():
-                values = self._values(name, rollout.observations[name][:, :-1])
+                values = self._values(name, rollout.surveys[name][:, :-1])
                 error = (values - target) / self._value_scale[name]
                 if c.difference_critic:
                     error = demean(error, dim=3)
@@ -370,6 +448,13 @@ class ActorCritic(Agent):
             descend(self.critic_optimizer, loss)
 
     # ------------------------------------------------------------------ 4. policy
+    def _credit(self, name, gain) -> Tensor:
+        """What actions are judged by, shape (..., agents) or (..., 1), from each agent's gain."""
+        credit = self.config.credit
+        if credit == "team" or (credit == "role" and self.economy.roles[name].team):
+            return gain.mean(-1, keepdim=True)
+        return gain
+
     @abstractmethod
     def _improve(self, rollout: Rollout) -> None:
         """Change the actors' weights, given what the iteration has seen."""
@@ -383,6 +468,12 @@ class ActorCritic(Agent):
                 learner.average.parameters(), learner.actor.parameters(), strict=True
             ):
                 mean.lerp_(now, weight)
+
+
+def _shift_and_scale(x, mean, scale):
+    """Standardise (runs, *any, features) by moments of shape (runs, features)."""
+    shape = (len(mean),) + (1,) * (x.dim() - 2) + (x.shape[-1],)
+    return (x - mean.reshape(shape)) * scale.reshape(shape)
 
 
 def sum_of_run_means(x: Tensor) -> Tensor:

@@ -69,14 +69,15 @@ class Analytic(ActorCritic):
         state = map_state(lambda x: x[:, 0], rollout.states)
         total = dict.fromkeys(self.learners, 0.0)
         for t in range(c.horizon):
-            _, actions = self._play(state, {})
+            _, _, actions = self._play(state, {})
             step = self.economy.step(state, actions, map_state(lambda x: x[:, t], rollout.shocks))  # noqa: B023
             state = step.state
             for name in total:
                 total[name] = total[name] + discount**t * step.rewards[name]
-        last, _ = self._play(state, {}, look_only=True)
+        last = self._play(state, {}, look_only=True)[0]
         loss = 0.0
         for name, utility in total.items():
-            final = self._values(name, self._standardise(name, last[name]).unsqueeze(1)).squeeze(1)
+            survey = self._survey(state, last)[name].unsqueeze(1)
+            final = self._values(name, survey).squeeze(1)
             loss = loss - sum_of_run_means(utility + discount**c.horizon * final)
         descend(self.policy_optimizer, loss)

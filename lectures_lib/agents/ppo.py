@@ -114,13 +114,11 @@ class PPO(ActorCritic):
     def _advantages(self, name, rollout) -> Tensor:
         """Advantages (runs, T, groups, replicates, agents), scaled to a root mean square of one."""
         c = self.config
-        values = self._values(name, rollout.observations[name]).movedim(1, 0)
+        values = self._values(name, rollout.surveys[name]).movedim(1, 0)
         advantages = generalized_advantages(
             rollout.rewards[name], values, self.economy.discount, c.lam
         ).movedim(0, 1)
-        if self.economy.roles[name].team:
-            # In a team each action is judged by what it does for all.
-            advantages = advantages.mean(-1, keepdim=True).expand_as(advantages)
+        advantages = self._credit(name, advantages).expand_as(advantages)
         if c.group_advantage:
             advantages = demean(advantages, dim=3)
         else:
@@ -134,12 +132,12 @@ class PPO(ActorCritic):
         advantages = {name: self._advantages(name, rollout) for name in names}
         observations = {name: rollout.observations[name][:, :-1] for name in names}
         with torch.no_grad():
-            old = {name: self.learners[name].actor(observations[name]) for name in names}
+            old = {name: self._act(name, observations[name]) for name in names}
         for _ in range(c.policy_epochs):
             loss = 0.0
             for name in names:
                 e = rollout.noise[name]
-                new = self.learners[name].actor(observations[name])
+                new = self._act(name, observations[name])
                 moved = e + (old[name] - new) / sd
                 ratio = ((e.square() - moved.square()) / 2).sum(-1).exp()
                 surrogate = clipped_surrogate(ratio, advantages[name], c.clip)

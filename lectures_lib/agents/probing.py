@@ -71,7 +71,7 @@ class Probing(ActorCritic):
     def _improve(self, rollout):
         sd = self.noise
         loss = 0.0
-        for name, learner in self.learners.items():
+        for name in self.learners:
             role = self.economy.roles[name]
             observations = rollout.observations[name][:, :-1]
             with torch.no_grad():
@@ -79,10 +79,8 @@ class Probing(ActorCritic):
                 gain = self._worth(name, rollout, sd * probe) - self._worth(
                     name, rollout, -sd * probe
                 )
-                if role.team:
-                    gain = gain.mean(-1, keepdim=True)
-                slope = gain.unsqueeze(-1) * probe / (2 * sd)
-            mean = learner.actor(observations)
+                slope = self._credit(name, gain).unsqueeze(-1) * probe / (2 * sd)
+            mean = self._act(name, observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)
 
@@ -94,8 +92,8 @@ class Probing(ActorCritic):
 
     def _worth(self, name, rollout, offset) -> Tensor:
         """Reward and discounted value after a probe, (runs, T, groups, replicates, agents)."""
-        _, actions = self._play(rollout.states, {name: offset})
+        _, _, actions = self._play(rollout.states, {name: offset})
         step = self.economy.step(rollout.states, actions, rollout.shocks)
-        after, _ = self._play(step.state, {}, look_only=True)
-        value = self._values(name, self._standardise(name, after[name]))
+        after = self._play(step.state, {}, look_only=True)[0]
+        value = self._values(name, self._survey(step.state, after)[name])
         return step.rewards[name] + self.economy.discount * value

@@ -106,6 +106,9 @@ class SACConfig(ActorCriticConfig):
         super().__post_init__()
         require_noise(self.noise)
         require(self.lam == 0, "lam", self.lam, "zero: SAC's targets look one period ahead")
+        require(self.shared, "shared", self.shared, "True: SAC's agents share networks")
+        alike = not self.central_critic
+        require(alike, "central_critic", True, "False: SAC's critics see what its policies see")
         require(self.track <= 1, "track", self.track, "a number in [0, 1]")
         for name in ("batch", "memory"):
             value = getattr(self, name)
@@ -141,7 +144,7 @@ class _Learner(nn.Module):
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         first = torch.full((runs, 1), math.log(config.temperature), device=device)
         self.log_temperature = nn.Parameter(first)
-        self.scale = RunningScale(runs, inputs, device)
+        self.scale = self.critic_scale = RunningScale(runs, inputs, device)
         self.reward_scale = RunningScale(runs, 1, device)
 
 
@@ -165,6 +168,8 @@ class SAC(ActorCritic):
     """
 
     config_class = SACConfig
+    # A critic of an action has to see all that the agent does.
+    by_action = False
 
     # ------------------------------------------------------------------ set-up
     def _build(self):
@@ -228,25 +233,9 @@ class SAC(ActorCritic):
     def _normal(self, *shape):
         return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
 
-    def _move(self, state, noise, look_only=False):
-        """Everybody moves, stage by stage: what roles saw, their raw and their physical actions.
-
-        With `look_only` the last stage's roles look and do not act. A crowd plays the mean action.
-        """
-        seen, raw, actions = {}, {}, {}
-        stages = self.economy.stages
-        for stage in stages:
-            observations = self.economy.observe(state, actions)
-            for name in stage:
-                role = self.economy.roles[name]
-                seen[name] = role.inputs(observations[name])
-                if look_only and stage is stages[-1]:
-                    continue
-                leader = role.follows or name
-                actor, x = self.learners[leader].actor, self._standardise(leader, seen[name])
-                raw[name] = actor.sample(x, noise[name])[0] if name in noise else actor(x)
-                actions[name] = role.to_physical(raw[name])
-        return seen, raw, actions
+    def _act(self, name, x, noise=None):
+        actor = self.learners[name].actor
+        return actor(x) if noise is None else actor.sample(x, noise)[0]
 
     @torch.no_grad()
     def _collect(self, state) -> dict[str, Tensor]:
@@ -262,7 +251,7 @@ class SAC(ActorCritic):
         }
         seen, acted, rewards = [], [], []
         for t in range(c.horizon):
-            features, raw, actions = self._move(state, {k: e[:, t] for k, e in noise.items()})
+            features, raw, actions = self._play(state, {k: e[:, t] for k, e in noise.items()})
             luck = map_state(lambda x: x[:, t], shocks)  # noqa: B023
             step = self.economy.step(state, actions, luck)
             seen.append(features)
@@ -270,7 +259,7 @@ class SAC(ActorCritic):
             rewards.append(step.rewards)
             state = step.state
         last = {name: e[:, -1] for name, e in noise.items()}
-        seen.append(self._move(state, last, look_only=True)[0])
+        seen.append(self._play(state, last, look_only=True)[0])
         self._carried.state = state
         return self._remember(seen, acted, rewards)
 
@@ -283,10 +272,7 @@ class SAC(ActorCritic):
             earned[name] = torch.stack([r[name] for r in rewards], 1)
             learner.scale.update(features)
             learner.reward_scale.update(earned[name].unsqueeze(-1))
-            reward = earned[name]
-            if self.economy.roles[name].team:
-                # In a team each action is judged by what it does for all.
-                reward = reward.mean(-1, keepdim=True).expand_as(reward)
+            reward = self._credit(name, earned[name]).expand_as(earned[name])
             fields |= {
                 f"{name} seen": features[:, :-1],
                 f"{name} action": torch.stack([a[name] for a in acted], 1),

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from ..networks import n_pooled_features, pooled_features
+from ..networks import action_features, n_action_features, n_pooled_features, pooled_features
 
 
 class TooManyOutcomes(ValueError):
@@ -71,6 +71,9 @@ class Role:
         of a role that is followed are massless: they affect nobody but themselves.
     choices : tuple of float or None
         Physical actions from which learners choose that need a finite number of them.
+    alike_actions : bool
+        Whether an agent's actions are alike and its first features belong to one of them each, as
+        capital goods do. A network may then be applied to each action (:attr:`action_inputs`).
     """
 
     n_agents: int
@@ -81,6 +84,7 @@ class Role:
     full_information: bool = True
     follows: str | None = None
     choices: tuple[float, ...] | None = None
+    alike_actions: bool = False
 
     @property
     def n_inputs(self) -> int:
@@ -92,6 +96,15 @@ class Role:
     def inputs(self, observation: Tensor) -> Tensor:
         """A network's inputs (*batch, n_agents, n_inputs) from (*batch, n_agents, n_features)."""
         return pooled_features(observation) if self.full_information else observation
+
+    @property
+    def n_action_inputs(self) -> int:
+        """Number of inputs of a network that is applied to each of the alike actions."""
+        return n_action_features(self.n_agents, self.n_features, self.n_actions)
+
+    def action_inputs(self, observation: Tensor) -> Tensor:
+        """Inputs (*batch, n_agents, n_actions, n_action_inputs) of such a network."""
+        return action_features(observation, self.n_actions)
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,14 @@ class Economy(ABC):
         moved : dict of str to Tensor, optional
             Actions of the roles that have moved earlier in the period (see :attr:`stages`).
         """
+
+    def observe_centrally(self, state: State) -> dict[str, Tensor]:
+        """What a critic may see in training: inputs {role: (*batch, agents, inputs)}.
+
+        By default what the role's policy sees; more where roles do not see everything.
+        """
+        seen = self.observe(state)
+        return {name: role.inputs(seen[name]) for name, role in self.roles.items()}
 
     @abstractmethod
     def transition(self, state: State, actions: Actions, shocks: State) -> Step:

@@ -141,6 +141,7 @@ class Market(CapitalEconomy):
                 team=False,
                 to_physical=spending_shares if self.action == "spending" else self._orders,
                 full_information=self._sees_each_other(name),
+                alike_actions=self.n_goods > 1 and self._sees_each_other(name),
             )
         if self.atomistic:
             roles |= {f"{name}_crowd": replace(r, follows=name) for name, r in roles.items()}
@@ -163,15 +164,23 @@ class Market(CapitalEconomy):
         """Own log capital and log productivities, and what the role knows of the others.
 
         A `household` of a market with mass is given nothing more here: its role sees all the
-        agents (``Role.full_information``). If households are massless, or some uninformed,
-        the economy appends the moments of the population, or its mean capital.
+        agents (``Role.full_information``). If households are massless, or others uninformed, who
+        is informed sees how far its own features are from the population's means, and its moments;
+        the uninformed see themselves and mean capital.
         """
+        return self._seen_by_all(state, self._look)
+
+    def observe_centrally(self, state):
+        """Own features and the moments of the whole population, whatever the role itself sees."""
+        return self._seen_by_all(state, lambda _, own, crowd: self._look_around(own, crowd))
+
+    def _seen_by_all(self, state, look):
         crowd = self._crowd(state)
         seen = {}
         for name, members in self._members.items():
-            seen[name] = self._look(name, state, crowd)[..., members, :]
+            seen[name] = look(name, state, crowd)[..., members, :]
             if self.atomistic:
-                seen[f"{name}_crowd"] = self._look(name, crowd, crowd)[..., members, :]
+                seen[f"{name}_crowd"] = look(name, crowd, crowd)[..., members, :]
         return seen
 
     def _crowd(self, state):
@@ -179,17 +188,21 @@ class Market(CapitalEconomy):
 
     def _look(self, name, own, crowd) -> Tensor:
         """Features (*batch, N, features) of households `own` that meet the population `crowd`."""
-        features = self.own_features(own)
         if self._sees_each_other(name):
-            return features
+            return self.own_features(own)
         if name == "uninformed":
             others = crowd.capital.mean(-2, keepdim=True).log().expand_as(own.capital)
-        else:
-            everybody = self.own_features(crowd)
-            others = pooled_features(everybody)
-            if self.n_households > 1:
-                others = others[..., everybody.shape[-1] :]
-        return torch.cat([features, others], -1)
+            return torch.cat([self.own_features(own), others], -1)
+        return self._look_around(own, crowd)
+
+    def _look_around(self, own, crowd) -> Tensor:
+        """How far households `own` are from the mean of the population `crowd`; its moments."""
+        everybody = self.own_features(crowd)
+        distance = self.own_features(own) - everybody.mean(-2, keepdim=True)
+        moments = pooled_features(everybody)
+        if self.n_households > 1:
+            moments = moments[..., everybody.shape[-1] :]
+        return torch.cat([distance, moments], -1)
 
     # ------------------------------------------------------------------ what happens
     @cached_property

@@ -49,6 +49,7 @@ class Planner(CapitalEconomy):
                 n_actions=self.n_goods,
                 team=True,
                 to_physical=spending_shares,
+                alike_actions=self.n_goods > 1,
             )
         }
 

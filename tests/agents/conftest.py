@@ -31,6 +31,7 @@ AGENTS = {
     "PPO": (PPO, PPOConfig(**SMALL)),
     "PPO, ordinary": (PPO, PPOConfig.ordinary(**SMALL)),
     "Probing": (Probing, ProbingConfig(**SMALL)),
+    "Probing, on their own": (Probing, ProbingConfig(**SMALL, shared=False, central_critic=True)),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
     "SAC": (SAC, SACConfig(**SMALL, batch=8, memory=64)),
     "SAC, ordinary": (SAC, SACConfig.ordinary(**SMALL, batch=8, memory=64)),

@@ -1,0 +1,140 @@
+"""Credit, shared and separate networks, what critics see, and weights that move to other sizes."""
+
+import pytest
+import torch
+
+from lectures_lib.agents import PPO, SAC, PPOConfig, Probing, ProbingConfig, SACConfig
+from lectures_lib.economies import Market, Planner
+
+SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
+
+
+def states(economy, batch=(16,)):
+    return economy.reset(batch, torch.Generator().manual_seed(9))
+
+
+def trained(economy, kind=Probing, config=None, iterations=3, **changes):
+    config = (config or {Probing: ProbingConfig, PPO: PPOConfig}[kind])(**SMALL | changes)
+    agent = kind(economy, seed=0, device="cpu", config=config)
+    agent.learn(iterations * agent.steps_per_iteration)
+    return agent
+
+
+# ---------------------------------------------------------------------- credit
+@pytest.mark.parametrize("kind", [PPO, Probing])
+def test_the_role_says_what_an_action_is_judged_by_unless_the_config_does(kind):
+    for economy, usual, other in (
+        (Planner(3), "team", "own"),
+        (Market(3), "own", "team"),
+    ):
+        agents = {c: trained(economy, kind, credit=c) for c in ("role", "own", "team")}
+        action = {c: a.policy(states(economy)) for c, a in agents.items()}
+        (role,) = economy.roles
+        assert torch.equal(action["role"][role], action[usual][role])
+        assert not torch.equal(action["role"][role], action[other][role])
+
+
+def test_credit_is_checked():
+    with pytest.raises(ValueError, match=r"credit='mine': expected 'role', 'own' or 'team'"):
+        PPOConfig(credit="mine")
+
+
+# ---------------------------------------------------------------------- networks of one's own
+@pytest.mark.parametrize("game", [Market(3), Planner(3, 2)], ids=["Market", "goods"])
+def test_agents_with_networks_of_their_own_choose_differently_in_the_same_place(game):
+    (role,) = game.roles
+    alike = states(game, (1,))
+    alike = alike._replace(
+        capital=torch.ones_like(alike.capital), idiosyncratic=torch.zeros_like(alike.idiosyncratic)
+    )
+    shared = trained(game).policy(alike)[role]
+    own = trained(game, shared=False).policy(alike)[role]
+    assert torch.allclose(shared[:, 0], shared[:, 1]) and torch.allclose(shared[:, 0], shared[:, 2])
+    assert not torch.allclose(own[:, 0], own[:, 1])
+    again = trained(game, shared=False).policy(states(game))[role]
+    assert again.shape == (16, 3, game.n_goods)
+
+
+def test_goods_are_treated_alike():
+    economy = Planner(2, 3)
+    policy = trained(economy).policy
+    state = states(economy)
+    swapped = state._replace(capital=state.capital.flip(-1))
+    torch.testing.assert_close(policy(swapped)["planner"], policy(state)["planner"].flip(-1))
+
+
+# ---------------------------------------------------------------------- what critics see
+def test_a_central_critic_sees_what_policies_do_not():
+    economy = Market(3, n_uninformed=3)
+    state = states(economy)
+    others = state._replace(idiosyncratic=state.idiosyncratic.clone())
+    others.idiosyncratic[:, 2] = 1 - others.idiosyncratic[:, 2]
+    for central in (False, True):
+        agent = trained(economy, central_critic=central)
+        agent._remember_scales()
+        values = []
+        for s in (state, others):
+            s = type(s)(*(x[None, None] for x in s))
+            seen = agent._play(s, {}, look_only=True)[0]
+            values.append(agent._values("uninformed", agent._survey(s, seen)["uninformed"]))
+        same = torch.equal(values[0][..., 0], values[1][..., 0])
+        assert same is not central
+
+
+def test_by_default_a_critic_sees_what_the_policy_sees():
+    economy = Planner(3)
+    state = states(economy)
+    role = economy.roles["planner"]
+    seen = role.inputs(economy.observe(state)["planner"])
+    assert torch.equal(economy.observe_centrally(state)["planner"], seen)
+
+
+def test_sac_has_neither_separate_networks_nor_a_central_critic():
+    for setting in ({"shared": False}, {"central_critic": True}):
+        with pytest.raises(ValueError, match=next(iter(setting))):
+            SAC(Planner(), config=SACConfig(**setting))
+
+
+# ---------------------------------------------------------------------- other sizes
+@pytest.mark.parametrize("small, large", [(Planner(3), Planner(7)), (Planner(2, 2), Planner(3, 4))])
+def test_a_policy_serves_another_number_of_households_and_goods(small, large):
+    policy = trained(small).policy
+    moved = policy.on(large)
+    state = states(large)
+    actions = moved(state)["planner"]
+    assert actions.shape == (16, large.n_households, large.n_goods)
+    assert torch.isfinite(actions).all()
+    torch.testing.assert_close(
+        moved(
+            state._replace(capital=state.capital.flip(1), idiosyncratic=state.idiosyncratic.flip(1))
+        )["planner"],
+        actions.flip(1),
+    )
+    # Back where it was learned, it is the policy that it was.
+    back = moved.on(small)(states(small))["planner"]
+    assert torch.equal(back, policy(states(small))["planner"])
+
+
+def test_a_policy_that_does_not_fit_says_why():
+    with pytest.raises(
+        ValueError, match=r"numbers of inputs and actions are .* A single agent sees"
+    ):
+        trained(Planner(1)).policy.on(Planner(2))
+    with pytest.raises(ValueError, match="role 'planner' does not fit"):
+        trained(Planner(2)).policy.on(Market(2))
+    with pytest.raises(ValueError, match="does not fit"):
+        trained(Market(2), shared=False).policy.on(Market(3))
+
+
+def test_learning_can_start_from_another_agents_networks():
+    small, large = Market(2), Market(5)
+    teacher = trained(small)
+    pupil = Probing(large, seed=1, device="cpu", config=ProbingConfig(**SMALL))
+    pupil.start_from(teacher)
+    state = states(large)
+    expected = teacher.policy.on(large)(state)["household"]
+    torch.testing.assert_close(pupil.policy(state)["household"], expected)
+    pupil.learn(3 * pupil.steps_per_iteration)
+    assert not torch.equal(pupil.policy(state)["household"], expected)
+    with pytest.raises(ValueError, match="the other agent's networks have other shapes"):
+        pupil.start_from(trained(Market(1)))
