@@ -219,12 +219,24 @@ class CapitalEconomy(Economy):
             self.aggregate.initial(luck.aggregate),
         )
 
+    @property
+    def capital_unit(self) -> float:
+        r"""The unit in which agents see capital, :math:`(N M)^{-1/(2-\alpha)}`.
+
+        With capital, investment and spending in such units, output per household and the cost of
+        investing do not depend on how many households and goods there are (set
+        :math:`K = u \tilde K` in the technology): what was learned in a small economy can be used
+        in a large one. It is one for one household and one good.
+        """
+        return (self.n_households * self.n_goods) ** (-1 / (2 - self.alpha))
+
     def own_features(self, state: CapitalState) -> Tensor:
-        """Each household's log capital stocks and both log productivities."""
+        """Each household's log capital stocks, in units, and both log productivities."""
         dtype = state.capital.dtype
         own = self.idiosyncratic.level(state.idiosyncratic, dtype).unsqueeze(-1)
         common = self.aggregate.level(state.aggregate, dtype)[..., None, None]
-        return torch.cat([state.capital.log(), own.log(), common.log().expand_as(own)], -1)
+        capital = (state.capital / self.capital_unit).log()
+        return torch.cat([capital, own.log(), common.log().expand_as(own)], -1)
 
     def move_productivity(self, state: CapitalState, shocks: CapitalShocks):
         """Next period's indices of both chains."""

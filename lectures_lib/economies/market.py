@@ -191,7 +191,8 @@ class Market(CapitalEconomy):
         if self._sees_each_other(name):
             return self.own_features(own)
         if name == "uninformed":
-            others = crowd.capital.mean(-2, keepdim=True).log().expand_as(own.capital)
+            mean = crowd.capital.mean(-2, keepdim=True) / self.capital_unit
+            others = mean.log().expand_as(own.capital)
             return torch.cat([self.own_features(own), others], -1)
         return self._look_around(own, crowd)
 

@@ -54,7 +54,7 @@ class Planner(CapitalEconomy):
         }
 
     def observe(self, state, moved=None):
-        """Each household's log capital and log productivities, shape (*batch, N, M + 2)."""
+        """Each household's log capital (in units) and log productivities, (*batch, N, M + 2)."""
         return {"planner": self.own_features(state)}
 
     def unit_cost(self, total_investment):

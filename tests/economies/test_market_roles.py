@@ -143,12 +143,13 @@ def test_what_the_uninformed_see_is_own_state_and_aggregates_in_logs(atomistic):
         crowd = state.crowd
     seen = economy.observe(state)["uninformed"]
     assert seen.shape == (50, 2, 2 + 2 + 2)
-    close(seen[..., :2], state.capital[:, 1:].log())
+    unit = (3 * 2) ** (-1 / 1.7)
+    close(seen[..., :2], (state.capital[:, 1:] / unit).log())
     own = torch.tensor([0.9, 1.1], dtype=torch.float64)[state.idiosyncratic[:, 1:]]
     common = torch.tensor([0.8, 1.2], dtype=torch.float64)[state.aggregate].log()
     close(seen[..., 2], own.log())
     close(seen[..., 3], common.unsqueeze(-1).expand(50, 2))
-    close(seen[..., 4:], crowd.mean(-2, keepdim=True).log().expand(50, 2, 2))
+    close(seen[..., 4:], (crowd.mean(-2, keepdim=True) / unit).log().expand(50, 2, 2))
 
 
 def test_the_informed_see_what_a_household_with_full_information_sees():
@@ -169,7 +170,8 @@ def test_massless_households_see_themselves_and_the_crowd():
         state = apart(economy, state)
         before = economy.observe(state)
         richer = economy.observe(state._replace(crowd=1.1 * state.crowd))
-        logs, theirs = state.capital[..., 0].log(), state.crowd[..., 0].log()
+        unit = n ** (-1 / 1.7)
+        logs, theirs = (x[..., 0].div(unit).log() for x in (state.capital, state.crowd))
         mean = theirs.mean(-1, keepdim=True)
         close(before["household"][..., 0], logs - mean)
         close(before["household_crowd"][..., 0], theirs - mean)

@@ -92,7 +92,8 @@ def test_each_household_sees_its_own_capital_and_both_productivities_in_logs():
     economy = Planner(2, 2)
     state = economy.reset((4,), torch.Generator().manual_seed(2), torch.float64)
     seen = economy.observe(state)["planner"]
-    torch.testing.assert_close(seen[..., :2], state.capital.log())
+    unit = (2 * 2) ** (-1 / 1.7)
+    torch.testing.assert_close(seen[..., :2], (state.capital / unit).log())
     own = torch.tensor([0.9, 1.1]).double()[state.idiosyncratic].log()
     common = torch.tensor([0.8, 1.2]).double()[state.aggregate].log()
     torch.testing.assert_close(seen[..., 2], own)
