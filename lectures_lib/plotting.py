@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .agents import History
+from .economies import Market
 from .economies.base import Economy
 from .evaluation import impulse_response, initial_states
 from .evaluation.simulation import as_policy, walk
-from .solvers import Solution
+from .solvers import Solution, steady_state
 
 # Okabe and Ito's palette, darkest first; black is kept for what is exact.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -307,3 +308,86 @@ def impulse_responses(
 def _look(i: int):
     """Colour and dashes of the i-th policy; the first is the exact one."""
     return (EXACT, "-") if i == 0 else (COLOURS[(i - 1) % len(COLOURS)], DASHES[i % len(DASHES)])
+
+
+#: Regimes of a market with strategic buyers: label, regime and what households choose.
+REGIME_LINES = (
+    ("competitive", "competitive", "spending"),
+    ("Nash in spending", "nash", "spending"),
+    ("Nash in quantities", "nash", "quantity"),
+    ("joint monopsony", "monopsony", "spending"),
+)
+
+
+def capital_by_regime(
+    points: Mapping[str, Mapping[int, Sequence[float]]] | None = None,
+    *,
+    largest: int = 100,
+    ax: Axes | None = None,
+    **calibration,
+) -> Figure:
+    """Capital against the number of buyers: every regime's steady state, and what was found.
+
+    Parameters
+    ----------
+    points : dict of str to dict of int to sequence of float, optional
+        For each label and number of households, capital relative to the competitive level, one
+        number for each seed: drawn as the median with a bar from the smallest to the largest. A
+        label that begins with "exact" is drawn in black.
+    largest : int
+        The largest number of households on the logarithmic axis.
+    ax : Axes, optional
+    **calibration
+        Parameters of the :class:`~lectures_lib.economies.Market` whose closed forms are drawn.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> figure = capital_by_regime({"learned": {2: [0.83, 0.84], 5: [0.93]}})
+    >>> len(figure.axes[0].get_lines()) >= len(REGIME_LINES)
+    True
+    """
+    ax = ax or plt.subplots(figsize=(7.4, 4.6))[1]
+    numbers = np.unique(np.geomspace(1, largest, 60).round().astype(int))
+    efficient = [steady_state(Market(int(n), **calibration)).capital for n in numbers]
+    for (label, regime, action), dashes in zip(REGIME_LINES, DASHES, strict=False):
+        economies = [Market(int(n), action=action, **calibration) for n in numbers]
+        capital = [steady_state(e, regime).capital for e in economies]
+        line = np.array(capital) / np.array(efficient)
+        ax.plot(numbers, line, color="#555555", linestyle=dashes, linewidth=1.3, label=label)
+    for i, (label, found) in enumerate((points or {}).items()):
+        exact = label.startswith("exact")
+        colour, mark = EXACT if exact else COLOURS[i % len(COLOURS)], "osD^vP*X"[i % 8]
+        values = [np.asarray(found[n], dtype=float) for n in found]
+        middle = np.array([np.median(v) for v in values])
+        ends = [middle - [v.min() for v in values], [v.max() for v in values] - middle]
+        # Side by side, so that points of one N do not hide each other.
+        place = np.array(list(found)) * 1.035 ** (i - (len(points) - 1) / 2)
+        # Filled and hollow in turn: shapes alone are hard to tell apart where they overlap.
+        face = colour if i % 2 == 0 else "white"
+        ax.errorbar(
+            place,
+            middle,
+            np.abs(ends),
+            fmt=mark,
+            color=colour,
+            markerfacecolor=face,
+            markersize=6,
+            linestyle="none",
+            capsize=2.5,
+            label=label,
+            zorder=3,
+        )
+    ticks = [n for n in (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= largest]
+    ax.set(
+        xscale="log",
+        xlabel="number of households",
+        ylabel="capital per household, relative to competition",
+    )
+    ax.set_xticks(ticks, ticks)
+    ax.minorticks_off()
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax.figure

@@ -221,3 +221,31 @@ def test_a_table_is_html_on_a_page_and_aligned_text_in_a_terminal():
     page = table._repr_html_()
     assert page.count("<tr>") == 3 and page.count("<th>") == 2
     assert "best &lt; exact" in page and "best < exact" not in page
+
+
+def test_capital_by_regime_draws_closed_forms_and_ranges_over_seeds():
+    """Every regime's formula at N = 2, and a point's median with the range of its seeds."""
+    figure = plotting.capital_by_regime({"learned": {2: [0.8, 0.9, 0.82]}}, largest=20)
+    (ax,) = figure.axes
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    power = 1 / (2 - Market().alpha)
+    expected = {
+        "competitive": 1.0,
+        "Nash in spending": (3 / 4) ** power,
+        "Nash in quantities": (2 / 3) ** power,
+        "joint monopsony": (1 / 2) ** power,
+    }
+    for label, value in expected.items():
+        x, y = lines[label].get_data()
+        assert y[list(x).index(2)] == pytest.approx(value)
+    (bars,) = ax.containers
+    marker, caps, _ = bars
+    assert marker.get_data()[1] == pytest.approx([0.82])
+    assert sorted(cap.get_ydata()[0] for cap in caps) == pytest.approx([0.8, 0.9])
+
+
+def test_capital_by_regime_takes_another_calibration():
+    """The lines move with alpha, and nothing has to be learned to draw them."""
+    (ax,) = plotting.capital_by_regime(largest=5, alpha=0.36).axes
+    monopsony = ax.get_lines()[3].get_ydata()
+    assert monopsony == pytest.approx(np.full(len(monopsony), 0.5 ** (1 / 1.64)))

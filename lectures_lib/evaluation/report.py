@@ -16,6 +16,7 @@ from .moments import CORRELATION, Moments, MomentSums
 from .simulation import (
     ERGODIC_AFTER,
     as_policy,
+    batch_shape,
     initial_states,
     learned_roles,
     require_finite,
@@ -134,7 +135,14 @@ def _number(x) -> str:
     return f"{float(x):.3g}" if abs(x) > 1e-14 or x != x else "0"
 
 
-def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int = 1024) -> Report:
+def evaluate(
+    policy,
+    economy: Economy,
+    reference=None,
+    seed: int = 0,
+    paths: int = 1024,
+    start: str = "initial",
+) -> Report:
     """Judge a policy, beside a reference if there is one.
 
     Parameters
@@ -149,6 +157,9 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         Of initial states and shocks, which policy and reference share.
     paths : int
         Number of simulated economies.
+    start : {"initial", "ergodic"}
+        Whether the loss is that of somebody who begins where the economy does, or where the
+        reference leads in the long run: the loss to look at if the reference is precise only there.
 
     Returns
     -------
@@ -157,12 +168,19 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
     Raises
     ------
     ValueError
-        If an action or a state is not a finite number.
+        If an action or a state is not a finite number, or `start` is something else.
     """
+    if start not in ("initial", "ergodic"):
+        raise ValueError(f"start={start!r}: expected 'initial' or 'ergodic'.")
     judged = policy if reference is None else reference
     regime = getattr(judged, "regime", None)
     policy, reference = map(as_policy, (policy, reference))
-    own = _follow(policy, economy, paths, seed)
+    judge = policy if reference is None else reference
+    states = initial_states(judge, economy, paths, seed)
+    if start == "ergodic":
+        for period in walk(judge, economy, states, ERGODIC_AFTER + 1, seed + 2):
+            states = period.state
+    own = _follow(policy, economy, states, seed)
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
@@ -177,7 +195,7 @@ def evaluate(policy, economy: Economy, reference=None, seed: int = 0, paths: int
         means, largest = ([getattr(r, f)().item() for r in residuals] for f in ("mean", "max"))
         return Report(*[nan] * 4, squeeze(means), squeeze(largest), moments=moments, regime=regime)
 
-    exact = _follow(reference, economy, paths, seed)
+    exact = _follow(reference, economy, states, seed)
     per_path = own.value.reshape(len(singles), paths)
     mean = exact.value.mean()
     exact_equivalent = economy.consumption_equivalent(mean)
@@ -227,8 +245,10 @@ class _Followed(NamedTuple):
         return map_state(lambda *x: torch.cat(x), *states)
 
 
-def _follow(policy, economy, paths, seed) -> _Followed:
-    start = initial_states(policy, economy, paths, seed)
+def _follow(policy, economy, start, seed) -> _Followed:
+    runs = getattr(policy, "runs", None)
+    if runs is not None and len(batch_shape(economy, start)) == 1:
+        start = map_state(lambda x: x.expand(runs, *x.shape), start)
     horizon = max(welfare_horizon(economy), 2 * ERGODIC_AFTER)
     learned, sums, states, value = learned_roles(economy), MomentSums(economy), [], 0.0
     for t, state, step in walk(policy, economy, start, horizon, seed + 1):

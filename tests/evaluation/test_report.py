@@ -11,6 +11,7 @@ from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import Report, ergodic_moments, evaluate
 from lectures_lib.evaluation import report as report_module
 from lectures_lib.evaluation.report import _residuals
+from lectures_lib.evaluation.simulation import initial_states, simulate, walk
 from lectures_lib.solvers import Solution, euler_residuals, solve
 
 PLANNER, GROWTH = Planner(), BrockMirman()
@@ -71,6 +72,29 @@ def test_the_best_constant_share_loses_about_a_tenth_of_a_per_cent(exact, best_c
     error = report.loss_standard_error
     assert 0.0008 - 2 * error < report.consumption_equivalent_loss < 0.0011 + 2 * error
     assert error < 1e-4
+
+
+def test_the_loss_from_the_ergodic_set_is_that_of_somebody_who_begins_there(exact):
+    # Where capital is far below its steady state, a constant share loses most.
+    policy = FixedAction(PLANNER, 0.1)
+    initial, ergodic = (
+        evaluate(policy, PLANNER, exact, paths=256, start=start) for start in ("initial", "ergodic")
+    )
+    *_, last = walk(exact.policy, PLANNER, initial_states(exact.policy, PLANNER, 256, 0), 201, 2)
+    values = [
+        simulate(p, PLANNER, last.state, 684, 1, first=684).value["planner"].mean()
+        for p in (policy, exact.policy)
+    ]
+    equivalent, best = map(PLANNER.consumption_equivalent, values)
+    assert ergodic.consumption_equivalent_loss == pytest.approx(
+        (1 - equivalent / best).item(), rel=1e-6
+    )
+    assert ergodic.consumption_equivalent_loss != pytest.approx(
+        initial.consumption_equivalent_loss, rel=0.01
+    )
+    assert ergodic.policy_error_mean == pytest.approx(initial.policy_error_mean, rel=0.1)
+    with pytest.raises(ValueError, match="start='late'"):
+        evaluate(policy, PLANNER, exact, start="late")
 
 
 def test_independent_seeds_scatter_by_what_the_reports_say():
