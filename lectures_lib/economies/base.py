@@ -231,8 +231,8 @@ class Economy(ABC):
         r"""States around a state: endogenous variables multiplied by :math:`e^{scale\,u}`.
 
         The shift common to all entries of a state is stratified over the last batch dimension, so
-        that the replicates of a group cover the range evenly; where a state has several entries,
-        each also gets a shift of its own.
+        that the replicates of a group cover the range evenly. Where there are several households,
+        each also gets a shift of its own, and so does each of several goods.
 
         Parameters
         ----------
@@ -260,8 +260,10 @@ class Economy(ABC):
             order = draw(batch).argsort(-1)
         strata = (order + draw(batch)) / n
         shift = (2 * strata - 1).reshape(batch + (1,) * len(trailing))
-        if math.prod(trailing) > 1:
-            shift = shift + 2 * draw(x.shape) - 1
+        for depth, entries in enumerate(trailing, 1):
+            if entries > 1:
+                own = draw(batch + trailing[:depth] + (1,) * (len(trailing) - depth))
+                shift = shift + 2 * own - 1
         return x * torch.exp(scale * shift)
 
     def check_state(self, state: State) -> None:

@@ -37,3 +37,16 @@ def test_in_its_units_technology_does_not_depend_on_how_many_there_are(kind):
 
 def test_the_unit_of_one_household_and_one_good_is_one():
     assert Planner().capital_unit == 1 and Market(alpha=0.4).capital_unit == 1
+
+
+def test_households_are_perturbed_and_so_are_their_goods():
+    economy = Planner(100, 10)
+    state = economy.reset((8,), generator(), torch.float64)
+    state = state._replace(capital=torch.ones_like(state.capital))
+    logs = economy.perturb(state, generator(1), 0.3).capital.log()
+    uniform = 0.3 * 3**-0.5
+    among = logs.mean(-1).std(-1)
+    # The means of ten goods' own shifts add a little to the household's.
+    assert torch.allclose(among, torch.full_like(among, uniform * 1.1**0.5), rtol=0.25)
+    within = (logs - logs.mean(-1, keepdim=True)).square().mean((-1, -2)).sqrt()
+    assert torch.allclose(within, torch.full_like(within, uniform * 0.9**0.5), rtol=0.1)
