@@ -7,7 +7,6 @@ inputs* shows what follows from this choice.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
