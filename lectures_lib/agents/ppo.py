@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..economies.base import map_state, require
 from .actor_critic import (
     ActorCritic,
     ActorCriticConfig,
@@ -44,10 +45,16 @@ class PPOConfig(ActorCriticConfig):
     """Whether advantages are differences within the group."""
     antithetic: bool = True
     """Whether noise comes in pairs of opposite sign."""
+    paired_starts: bool = False
+    """Whether the two economies of such a pair start from the same state. With one household they
+    start from neighbouring capital; with several, each household's capital is shifted by itself,
+    and a pair that starts apart no longer shows what its noise has done."""
 
     def __post_init__(self):
         super().__post_init__()
         require_noise(self.noise)
+        fits = self.antithetic or not self.paired_starts
+        require(fits, "paired_starts", True, "antithetic=True beside it")
 
     @classmethod
     def ordinary(cls, **changes) -> PPOConfig:
@@ -91,6 +98,17 @@ class PPO(ActorCritic):
     def noise(self) -> float:
         """Standard deviation of exploration now, before squashing."""
         return geometric(self.config.noise, self.progress)
+
+    def _restart(self):
+        state = super()._restart()
+        if not self.config.paired_starts:
+            return state
+
+        def first_of_pair(x):
+            pairs = x.unflatten(2, (-1, 2))
+            return pairs[:, :, :, :1].expand_as(pairs).flatten(2, 3)
+
+        return map_state(first_of_pair, state)
 
     def _draw_noise(self) -> dict[str, Tensor]:
         c = self.config

@@ -138,3 +138,14 @@ def test_learning_can_start_from_another_agents_networks():
     assert not torch.equal(pupil.policy(state)["household"], expected)
     with pytest.raises(ValueError, match="the other agent's networks have other shapes"):
         pupil.start_from(trained(Market(1)))
+
+
+# ---------------------------------------------------------------------- antithetic pairs
+def test_the_economies_of_a_pair_can_start_from_the_same_state():
+    for paired in (False, True):
+        agent = trained(Planner(3), PPO, paired_starts=paired)
+        capital = agent._restart().capital.unflatten(2, (-1, 2))
+        assert torch.equal(capital[:, :, :, 0], capital[:, :, :, 1]) is paired
+        assert not torch.equal(capital[:, :, 0], capital[:, :, 1])
+    with pytest.raises(ValueError, match="paired_starts=True: expected antithetic=True"):
+        PPOConfig.ordinary(paired_starts=True)
