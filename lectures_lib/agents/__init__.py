@@ -1,9 +1,11 @@
 """Learners. They see observations, actions and rewards, never an economy's insides."""
 
-from .actor_critic import ActorCritic, ActorCriticConfig
+from .actor_critic import ActorCritic
 from .analytic import Analytic, AnalyticConfig
-from .base import Agent, History, NetworkPolicy, TrainingDiverged
+from .base import Agent, History, TrainingDiverged
+from .config import ActorCriticConfig
 from .dqn import DQN, DQNConfig
+from .policy import NetworkPolicy
 from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
 from .q_learning import QLearning, QLearningConfig, TablePolicy

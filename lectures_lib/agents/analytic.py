@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..economies.base import map_state
-from .actor_critic import ActorCritic, ActorCriticConfig, descend, sum_of_run_means
+from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .config import ActorCriticConfig
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from ..economies.base import map_state, require
 from ..networks import RunningScale
-from .actor_critic import _Carried, descend, geometric, sum_of_run_means
+from .actor_critic import _Carried, descend, sum_of_run_means
 from .base import Agent
+from .config import geometric
 from .losses import demean, q_target
 from .q_network import GreedyPolicy, QNetwork
 from .replay import Replay

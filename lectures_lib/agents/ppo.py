@@ -19,14 +19,8 @@ import torch
 from torch import Tensor
 
 from ..economies.base import map_state, require
-from .actor_critic import (
-    ActorCritic,
-    ActorCriticConfig,
-    descend,
-    geometric,
-    require_noise,
-    sum_of_run_means,
-)
+from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .config import ActorCriticConfig, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages
 
 

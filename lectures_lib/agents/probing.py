@@ -14,14 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .actor_critic import (
-    ActorCritic,
-    ActorCriticConfig,
-    descend,
-    geometric,
-    require_noise,
-    sum_of_run_means,
-)
+from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .config import ActorCriticConfig, geometric, require_noise
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..networks import MLP
-from .base import NetworkPolicy
 from .losses import dueling_values
+from .policy import NetworkPolicy
 
 
 class QNetwork(MLP):

@@ -43,15 +43,8 @@ from torch import Tensor, nn
 
 from ..economies.base import map_state, require
 from ..networks import RunningScale
-from .actor_critic import (
-    ActorCritic,
-    ActorCriticConfig,
-    _Carried,
-    descend,
-    geometric,
-    require_noise,
-    sum_of_run_means,
-)
+from .actor_critic import ActorCritic, _Carried, descend, sum_of_run_means
+from .config import ActorCriticConfig, geometric, require_noise
 from .losses import (
     demean,
     soft_targets,

@@ -1,0 +1,122 @@
+"""What a learner has learned: networks that act. Chapter *Learning by a planner*."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ..economies.base import Economy
+from ..networks import RunningScale
+
+
+class NetworkPolicy:
+    """A learned policy: networks' mean actions, in physical units.
+
+    Parameters
+    ----------
+    economy : Economy
+    actors : dict of str to nn.Module
+        For each role that learns, a network from (runs, *any, features) to (runs, *any, actions);
+        a role that follows another one plays by the other's.
+    scales : dict of str to RunningScale
+        Standardisation of each role's features.
+    runs : int or None
+        Number of runs, which is then the first batch dimension of every state; None for a single
+        run, whose states have any batch shape.
+    by_action : bool
+        Whether networks are applied to each action where actions are alike (`Role.alike_actions`).
+    """
+
+    def __init__(
+        self,
+        economy: Economy,
+        actors: Mapping[str, nn.Module],
+        scales: Mapping[str, RunningScale],
+        runs: int | None,
+        by_action: bool = False,
+    ):
+        self.economy, self.runs, self._by_action = economy, runs, by_action
+        # Copies: a policy is a result and stays what it was when training goes on.
+        self._actors = {
+            name: copy.deepcopy(net).requires_grad_(False) for name, net in actors.items()
+        }
+        self._scales = {name: copy.deepcopy(scale) for name, scale in scales.items()}
+
+    def __getitem__(self, run: int) -> NetworkPolicy:
+        """The policy of one run."""
+        if self.runs is None or not -self.runs <= run < self.runs:
+            raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
+        run %= self.runs
+        one = type(self)(self.economy, self._actors, self._scales, None, self._by_action)
+        for module in (*one._actors.values(), *one._scales.values()):
+            for p in module.parameters():
+                p.data = p.data[run : run + 1]
+            for name, b in module.named_buffers():
+                if b.dim():  # all but the count of observations
+                    setattr(module, name, b[run : run + 1])
+        return one
+
+    def on(self, economy: Economy) -> NetworkPolicy:
+        """The same networks, unchanged, in another economy: with more households, for example.
+
+        Parameters
+        ----------
+        economy : Economy
+            Its roles have the names and the network inputs of this policy's economy: a network
+            that treats agents alike serves any number of them from two.
+
+        Raises
+        ------
+        ValueError
+            If a network does not fit.
+        """
+        for name, actor in self._actors.items():
+            role, other = self.economy.roles[name], economy.roles.get(name)
+            mine, theirs = (r and (self._n_inputs(r), r.n_actions) for r in (role, other))
+            alone = getattr(actor, "separate", None)
+            if alone is not None and other is not None:
+                mine, theirs = (*mine, role.n_agents), (*theirs, other.n_agents)
+            if self._by_action and role.alike_actions and other is not None and other.alike_actions:
+                mine, theirs = mine[:1] + mine[2:], theirs[:1] + theirs[2:]
+            if mine != theirs:
+                raise ValueError(
+                    f"the network of role {name!r} does not fit {economy!r}: its numbers of inputs "
+                    f"and actions are {mine}, and {theirs} are needed. A single agent sees no "
+                    "population, so that its network serves no other number of agents."
+                )
+        return type(self)(economy, self._actors, self._scales, self.runs, self._by_action)
+
+    def _n_inputs(self, role):
+        return role.n_action_inputs if self._by_action and role.alike_actions else role.n_inputs
+
+    def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Actions of every role; those of roles that have `moved` are taken as given."""
+        actions = dict(moved or {})
+        for stage in self.economy.stages:
+            observations = self.economy.observe(state, actions)
+            for name in stage:
+                if name not in actions:
+                    role = self.economy.roles[name]
+                    raw = self._raw(role.follows or name, observations[name])
+                    actions[name] = role.to_physical(raw)
+        return actions
+
+    def _raw(self, name, observation):
+        if self.runs is None:
+            observation = observation.unsqueeze(0)
+        elif observation.shape[0] != self.runs:
+            raise ValueError(
+                f"this policy has {self.runs} runs, so states need a first dimension of "
+                f"{self.runs}; got {tuple(observation.shape[:-2])}. Take policy[i] for a single "
+                "run."
+            )
+        role = self.economy.roles[name]
+        each = self._by_action and role.alike_actions
+        x = role.action_inputs(observation) if each else role.inputs(observation)
+        weight = next(self._actors[name].parameters())
+        # States may live elsewhere than the networks: a GPU's policy is judged on the CPU.
+        raw = self._actors[name](self._scales[name](x.to(weight.device)).to(weight)).to(observation)
+        raw = raw.squeeze(-1) if each else raw
+        return raw.squeeze(0) if self.runs is None else raw
