@@ -364,8 +364,8 @@ def capital_by_regime(
         values = [np.asarray(found[n], dtype=float) for n in found]
         middle = np.array([np.median(v) for v in values])
         ends = [middle - [v.min() for v in values], [v.max() for v in values] - middle]
-        # Side by side, so that points of one N do not hide each other.
-        place = np.array(list(found)) * 1.035 ** (i - (len(points) - 1) / 2)
+        # Nearly side by side, so that points of one N do not hide each other.
+        place = np.array(list(found)) * (1 if exact else 1.02 ** (i - (len(points) - 1) / 2))
         # Filled and hollow in turn: shapes alone are hard to tell apart where they overlap.
         face = colour if i % 2 == 0 else "white"
         ax.errorbar(
