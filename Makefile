@@ -31,6 +31,7 @@ bench: .venv/installed-bench
 	$(BIN)/python benchmarks/solvers.py
 	$(BIN)/python benchmarks/primer.py
 	$(BIN)/python benchmarks/planner.py
+	$(BIN)/python benchmarks/exercises.py
 
 # Copies for Colab, which has no copy of the package: each installs it first.
 notebooks: .venv/installed

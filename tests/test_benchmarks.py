@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lectures_lib.agents import DQN, PPO, SAC, QLearning
+from lectures_lib.agents import DQN, PPO, SAC, Probing, ProbingConfig, QLearning
 from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate, initial_states
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve, without_risk
@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 STORED = json.loads((RESULTS / "planner.json").read_text())
 SOLVERS = json.loads((RESULTS / "solvers.json").read_text())
 PRIMER = json.loads((RESULTS / "primer.json").read_text())
+EXERCISES = json.loads((RESULTS / "exercises.json").read_text())
 ECONOMY = Planner()
 
 
@@ -133,3 +134,24 @@ def test_every_part_of_the_primer_says_where_its_numbers_come_from(part):
     made = PRIMER["made"][part]
     assert made["command"].startswith("python benchmarks/primer.py")
     assert made["device"] and made["date"] and made["versions"]["torch"]
+
+
+def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
+    rows = EXERCISES["collusion"]["team credit, N = 1"]
+    (exact,) = (r for r in EXERCISES["collusion"]["exact, N = 1"] if r["seed"] == "monopsony")
+    config = ProbingConfig(policy_rate=2e-2, horizon=16, groups=4, credit="team")
+    agent = Probing(Market(1), seed=rows[0]["seed"], device="cpu", config=config)
+    agent.learn(rows[0]["steps"], show_progress=False)
+    report = evaluate(agent.policy, Market(1), solve(Market(1), "monopsony"), paths=64)
+    ratio = report.moments["mean of capital"] / report.reference_moments["mean of capital"]
+    furthest = max(abs(r["capital"] / exact["capital"] - 1) for r in rows)
+    assert abs(ratio - 1) < 2 * furthest
+
+
+@pytest.mark.parametrize("part", sorted(EXERCISES.keys() - {"made"}))
+def test_every_part_of_the_exercises_says_where_its_numbers_come_from(part):
+    made = EXERCISES["made"][part]
+    assert made["command"].startswith("python benchmarks/exercises.py")
+    assert made["device"] and made["date"] and made["versions"]["torch"]
+    for results in EXERCISES[part].values():
+        assert results and all("seed" in r for r in results)
