@@ -25,7 +25,16 @@ PARTS = exercises_planner.PARTS | exercises_market.PARTS | exercises_critic.PART
 #: Where a number would stand if learning were exact; zero where nothing else is said.
 EXACT = {"spread": 1.0, "mean": 1.0}
 #: Numbers, and endings of names of numbers, of which no seed is the worst.
-PLAIN = ("steps", "seconds", "capital", "share", "_sd", "its_error", "gain_error", "exploitability_error")
+PLAIN = (
+    "steps",
+    "seconds",
+    "capital",
+    "share",
+    "_sd",
+    "its_error",
+    "gain_error",
+    "exploitability_error",
+)
 
 
 def main():

@@ -31,10 +31,15 @@ BY_PPO = PPOConfig(
     paired_starts=True,
 )
 BY_PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, noise=(0.3, 0.08), average=0.99)
-# With a hundred households every state holds a hundred examples, so that few states do.
+# Fewer returns to the initial distribution, more time where decisions are made in the long run.
+FOUR = replace(BY_PROBING, restart=0.1)
+# A state with a hundred households holds a hundred examples of a household, but only one of what all
+# should do together: many groups of two short paths, and smaller steps.
+HUNDRED = replace(BY_PROBING, groups=8, replicates=2, horizon=8, policy_rate=1e-2)
+# For rules that need less precision, few states.
 CROWDED = replace(BY_PROBING, groups=2, replicates=4, horizon=24)
 #: Iterations of each row.
-PPO_4, PROBING_4, PROBING_100 = 1400, 1900, 2000
+PPO_4, PROBING_4, PROBING_100 = 1400, 1900, 1900
 OWN_4, OWN_100 = 600, 400
 
 
@@ -107,14 +112,14 @@ def learned(kind, economy, config, iterations, paths=PATHS, start="initial"):
 # ---------------------------------------------------------------------- 1, 4 and 100 households
 LEARNERS_4 = {
     "PPO, common shocks": (PPO, BY_PPO, PPO_4),
-    "Probing": (Probing, BY_PROBING, PROBING_4),
+    "Probing": (Probing, FOUR, PROBING_4),
 }
 
 
 @cache
 def learned_with_four():
     """The policy of Probing with four households, and its seconds."""
-    agent, seconds = train(Probing, Planner(4), BY_PROBING, PROBING_4)
+    agent, seconds = train(Probing, Planner(4), FOUR, PROBING_4)
     return agent.policy, PROBING_4 * agent.steps_per_iteration, seconds
 
 
@@ -134,7 +139,7 @@ def hundred_households():
     economy = Planner(100)
     policy, steps, seconds = learned_with_four()
     return {
-        "Probing, from scratch": learned(Probing, economy, CROWDED, PROBING_100, FEW_PATHS),
+        "Probing, from scratch": learned(Probing, economy, HUNDRED, PROBING_100, FEW_PATHS),
         "Probing with 4, unchanged": rows(
             policy.on(economy), economy, paths=FEW_PATHS, steps=steps, seconds=seconds
         ),

@@ -310,7 +310,7 @@ def _look(i: int):
     return (EXACT, "-") if i == 0 else (COLOURS[(i - 1) % len(COLOURS)], DASHES[i % len(DASHES)])
 
 
-#: Regimes of a market with strategic buyers: label, regime and what households choose.
+#: The label, the regime and what households choose, of each line that `capital_by_regime` draws.
 REGIME_LINES = (
     ("competitive", "competitive", "spending"),
     ("Nash in spending", "nash", "spending"),

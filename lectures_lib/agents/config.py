@@ -46,8 +46,8 @@ class ActorCriticConfig:
     difference_critic: bool = True
     """Whether the critic is fitted on differences within the group, and not on levels."""
     credit: str = "role"
-    """What an action is judged by: what it does for its own agent (`"own"`), for the mean of all
-    agents of the role (`"team"`), or as the role says (`"role"`): for all if they are a team."""
+    """Whose gain an action is judged by. It is its own agent's (`"own"`), the mean of all agents of
+    the role (`"team"`), or what the role says (`"role"`), which is the mean if they are a team."""
     shared: bool = True
     """Whether the agents of a role share networks, or each has its own."""
     central_critic: bool = False
