@@ -33,8 +33,8 @@ BY_PPO = PPOConfig(
 BY_PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, noise=(0.3, 0.08), average=0.99)
 # Fewer returns to the initial distribution, more time where decisions are made in the long run.
 FOUR = replace(BY_PROBING, restart=0.1)
-# A state with a hundred households holds a hundred examples of a household, but only one of what all
-# should do together: many groups of two short paths, and smaller steps.
+# A state with a hundred households holds a hundred examples of a household, but only one of what
+# all should do together. Hence many groups of two short paths, and smaller steps.
 HUNDRED = replace(BY_PROBING, groups=8, replicates=2, horizon=8, policy_rate=1e-2)
 # For rules that need less precision, few states.
 CROWDED = replace(BY_PROBING, groups=2, replicates=4, horizon=24)
