@@ -8,11 +8,11 @@ Settings are those that were tuned for the other exercises, on another seed.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import cache
 
 import torch
+from record import seconds_per_iteration
 
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, MarkovChain, map_state
@@ -46,18 +46,11 @@ def market(**parameters):
 
 def train(kind, economy, config):
     """All seeds at once; the agent, and the processor seconds that a single seed needs."""
-    alone = kind(economy, seeds=SEEDS[:1], device="cpu", config=config)
-    done, blocks = 2 * config.warm_up, []
-    alone.learn(done * alone.steps_per_iteration)
-    # The fastest of some blocks, because a busy machine makes a processor slower.
-    for _ in range(5):
-        done, started = done + 10, time.process_time()
-        alone.learn(done * alone.steps_per_iteration)
-        blocks.append((time.process_time() - started) / 10)
-    iterations = round(SECONDS / min(blocks))
+    each = seconds_per_iteration(kind(economy, seeds=SEEDS[:1], device="cpu", config=config))
+    iterations = round(SECONDS / each)
     agent = kind(economy, seeds=SEEDS, device="cpu", config=config)
     agent.learn(iterations * agent.steps_per_iteration)
-    return agent, iterations * min(blocks)
+    return agent, iterations * each
 
 
 @torch.no_grad()

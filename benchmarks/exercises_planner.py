@@ -8,9 +8,10 @@ on the paper's calibration, on another seed than those of the table.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import cache
+
+from record import seconds_per_iteration
 
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, Planner
@@ -59,16 +60,10 @@ class Translated:
 
 def train(kind, economy, config, iterations, seeds=SEEDS):
     """All seeds at once; the agent, and the processor seconds that a single seed needs."""
-    alone = kind(economy, seeds=seeds[:1], device="cpu", config=config)
-    done, blocks = 2 * config.warm_up, []
-    alone.learn(done * alone.steps_per_iteration)
-    for _ in range(5):
-        done, started = done + 12, time.process_time()
-        alone.learn(done * alone.steps_per_iteration)
-        blocks.append((time.process_time() - started) / 12)
+    each = seconds_per_iteration(kind(economy, seeds=seeds[:1], device="cpu", config=config))
     agent = kind(economy, seeds=seeds, device="cpu", config=config)
     agent.learn(iterations * agent.steps_per_iteration)
-    return agent, iterations * min(blocks)
+    return agent, iterations * each
 
 
 def rows(policy, economy, seeds=SEEDS, paths=PATHS, exact=None, start="initial", **more):

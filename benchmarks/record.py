@@ -50,6 +50,20 @@ def timed(function):
     return result, time.process_time() - started
 
 
+def seconds_per_iteration(agent) -> float:
+    """Processor seconds of an iteration of an agent that has not learned yet.
+
+    The fastest of some blocks, because a busy machine makes a processor slower.
+    """
+    done, blocks = 2 * agent.config.warm_up, []
+    agent.learn(done * agent.steps_per_iteration)
+    for _ in range(5):
+        done += 12
+        _, seconds = timed(lambda: agent.learn(done * agent.steps_per_iteration))  # noqa: B023
+        blocks.append(seconds / 12)
+    return min(blocks)
+
+
 def rounded(x):
     """Four significant digits of each number in nested lists or arrays: enough for a figure."""
     return [rounded(y) for y in x] if hasattr(x, "__iter__") else float(f"{x:.4g}")
