@@ -24,10 +24,10 @@ from lectures_lib.solvers import markov_perfect, solve
 SEEDS = range(3)
 OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
 PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, groups=4)
-COMMON = PPOConfig(policy_rate=1e-2, horizon=16, groups=4)
-# A hundred households are a hundred samples of each state, so that few states do.
-CROWDED = replace(PROBING, groups=2, replicates=4)
-ITERATIONS, PATHS = 1000, 64
+COMMON = PPOConfig(policy_rate=1e-2, horizon=16, groups=4, paired_starts=True)
+# As for a planner's hundred households: short paths, and smaller steps.
+HUNDRED = replace(PROBING, replicates=4, horizon=8, policy_rate=1e-2)
+ITERATIONS, PATHS = 1500, 64
 # What the author reports: mean total capital with one to five households.
 REPORTED = {1: 16.1, 2: 21.7, 3: 25.0, 4: 28.3, 5: 31.8}
 
@@ -128,7 +128,7 @@ def market():
 def market_100():
     """The same with a hundred households."""
     many, regimes = Market(100), EQUILIBRIA[100]
-    learned = learn(Probing, many, CROWDED, ITERATIONS)
+    learned = learn(Probing, many, HUNDRED, ITERATIONS)
     return {
         "N = 100, Probing": judged(*learned, many, regimes, 8, 16),
         "N = 100, references": references(many, regimes, 16),

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from unittest.mock import patch
 
 from record import seconds_per_iteration
 
+from lectures_lib import networks
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, Planner
 from lectures_lib.evaluation import evaluate
@@ -35,12 +37,12 @@ BY_PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, noise=(0.3, 0.08), aver
 # Fewer returns to the initial distribution, more time where decisions are made in the long run.
 FOUR = replace(BY_PROBING, restart=0.1)
 # A state with a hundred households holds a hundred examples of a household, but only one of what
-# all should do together. Hence many groups of two short paths, and smaller steps.
-HUNDRED = replace(BY_PROBING, groups=8, replicates=2, horizon=8, policy_rate=1e-2)
+# all should do together. Hence short paths from many states, and smaller steps.
+HUNDRED = replace(BY_PROBING, replicates=4, horizon=8, policy_rate=1e-2)
 # For rules that need less precision, few states.
 CROWDED = replace(BY_PROBING, groups=2, replicates=4, horizon=24)
 #: Iterations of each row.
-PPO_4, PROBING_4, PROBING_100 = 1400, 1900, 1900
+PPO_4, PROBING_4, PROBING_100 = 1300, 2000, 1000
 OWN_4, OWN_100 = 600, 400
 
 
@@ -104,6 +106,12 @@ def learned(kind, economy, config, iterations, paths=PATHS, start="initial"):
     return rows(agent.policy, economy, paths=paths, start=start, **done)
 
 
+def at_full_size(make, *arguments):
+    """What `make` finds if second moments are inputs of the same size as all others."""
+    with patch.object(networks, "SECOND_MOMENT_SIZE", 1.0):
+        return make(*arguments)
+
+
 # ---------------------------------------------------------------------- 1, 4 and 100 households
 LEARNERS_4 = {
     "PPO, common shocks": (PPO, BY_PPO, PPO_4),
@@ -125,6 +133,9 @@ def four_households():
     return {
         "PPO, common shocks": learned(PPO, economy, BY_PPO, PPO_4),
         "Probing": rows(policy, economy, steps=steps, seconds=seconds),
+        "the same, second moments at full size": at_full_size(
+            learned, Probing, economy, FOUR, PROBING_4
+        ),
         "reference": accuracy(economy),
     }
 
@@ -135,6 +146,9 @@ def hundred_households():
     policy, steps, seconds = learned_with_four()
     return {
         "Probing, from scratch": learned(Probing, economy, HUNDRED, PROBING_100, FEW_PATHS),
+        "the same, second moments at full size": at_full_size(
+            learned, Probing, economy, HUNDRED, PROBING_100, FEW_PATHS
+        ),
         "Probing with 4, unchanged": rows(
             policy.on(economy), economy, paths=FEW_PATHS, steps=steps, seconds=seconds
         ),
@@ -180,7 +194,7 @@ def credit():
 GOODS = {
     (1, 1): (ProbingConfig(policy_rate=2e-2, horizon=16, average=0.99), 400),
     (2, 2): (replace(BY_PROBING, groups=4), 1000),
-    (10, 10): (replace(CROWDED, horizon=16, noise=(0.3, 0.1)), 1600),
+    (10, 10): (replace(HUNDRED, noise=(0.3, 0.1)), 1600),
 }
 
 

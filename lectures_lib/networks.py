@@ -15,6 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+#: Size that a population's second moments are given, beside one for all other inputs. What agents
+#: do depends on them far less than on means (Krusell and Smith 1998), and in a large population
+#: they hardly move: at full size, networks would take their chance movements for causes.
+SECOND_MOMENT_SIZE = 0.1
+
 
 class Streams:
     """One random stream for each run, so that a seed's result does not depend on its neighbours.
@@ -113,7 +118,7 @@ def pooled_features(x: Tensor) -> Tensor:
     products: permuting the agents permutes the outputs of a network that is applied to each
     agent's row, and the same weights serve any number of agents. Distances and not levels, because
     networks learn much faster from inputs that do not repeat each other. A single agent's features
-    are left alone.
+    are left alone. The last columns are the :func:`n_second_moments` second moments.
 
     Parameters
     ----------
@@ -135,7 +140,12 @@ def pooled_features(x: Tensor) -> Tensor:
 
 def n_pooled_features(agents: int, features: int) -> int:
     """Number of columns that :func:`pooled_features` returns."""
-    return features if agents == 1 else 2 * features + features * (features + 1) // 2
+    return features if agents == 1 else 2 * features + n_second_moments(agents, features)
+
+
+def n_second_moments(agents: int, features: int) -> int:
+    """How many of the columns that :func:`pooled_features` returns are second moments."""
+    return 0 if agents == 1 else features * (features + 1) // 2
 
 
 def action_features(x: Tensor, actions: int) -> Tensor:
@@ -145,7 +155,8 @@ def action_features(x: Tensor, actions: int) -> Tensor:
     the outputs of a network that is applied to each row, and the same weights serve any number.
     A row holds the pooled features of the agents' means over goods; how far the action's own
     feature is from the agent's mean, and the mean over agents of this distance; and how far the
-    agent's goods are spread, and the mean over agents of this spread.
+    agent's goods are spread, and the mean over agents of this spread. Second moments, of which
+    spreads are two, come last.
 
     Parameters
     ----------
@@ -160,17 +171,27 @@ def action_features(x: Tensor, actions: int) -> Tensor:
     mean = own.mean(-1, keepdim=True)
     distance = own - mean
     spread = distance.square().mean(-1, keepdim=True)
-    columns = [distance, spread.expand_as(own)]
-    if x.shape[-2] > 1:
-        columns += [y.mean(-2, keepdim=True).expand_as(own) for y in columns]
-    agent = pooled_features(torch.cat([mean, x[..., actions:]], -1))
-    agent = agent.unsqueeze(-2).expand(*own.shape, agent.shape[-1])
-    return torch.cat([agent, torch.stack(columns, -1)], -1)
+    agent = torch.cat([mean, x[..., actions:]], -1)
+    first = n_pooled_features(*agent.shape[-2:]) - n_second_moments(*agent.shape[-2:])
+    agent = pooled_features(agent).unsqueeze(-2)
+    agent = agent.expand(*own.shape, agent.shape[-1])
+
+    def columns(y):
+        pair = [y, y.mean(-2, keepdim=True)] if y.shape[-2] > 1 else [y]
+        return torch.stack([z.expand_as(own) for z in pair], -1)
+
+    parts = [agent[..., :first], columns(distance), agent[..., first:], columns(spread)]
+    return torch.cat(parts, -1)
 
 
 def n_action_features(agents: int, features: int, actions: int) -> int:
     """Number of columns that :func:`action_features` returns."""
     return n_pooled_features(agents, features - actions + 1) + (2 if agents == 1 else 4)
+
+
+def n_action_second_moments(agents: int, features: int, actions: int) -> int:
+    """How many of the columns that :func:`action_features` returns are second moments."""
+    return n_second_moments(agents, features - actions + 1) + (1 if agents == 1 else 2)
 
 
 class RunningScale(nn.Module):
@@ -183,10 +204,14 @@ class RunningScale(nn.Module):
     ----------
     runs, features : int
     device : torch.device
+    second_moments : int
+        How many of the last features are a population's second moments, which are scaled to
+        `SECOND_MOMENT_SIZE` and not to one.
     """
 
-    def __init__(self, runs: int, features: int, device: torch.device):
+    def __init__(self, runs: int, features: int, device: torch.device, second_moments: int = 0):
         super().__init__()
+        self.second_moments = second_moments
         # float64, because a sum over millions of observations outgrows float32.
         shape, kwargs = (runs, features), {"device": device, "dtype": torch.float64}
         self.register_buffer("count", torch.zeros((), **kwargs))
@@ -214,7 +239,7 @@ class RunningScale(nn.Module):
         self.count.add_(n)
 
     def moments(self, dims: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Mean and inverse standard deviation, shaped to act on (runs, *any, features).
+        """Mean and what to multiply by, shaped to act on (runs, *any, features).
 
         Parameters
         ----------
@@ -225,6 +250,8 @@ class RunningScale(nn.Module):
         shape = (self.mean.shape[0],) + (1,) * (dims - 2) + (self.mean.shape[1],)
         # A feature that never moves (a chain with one value) is centred and left unscaled.
         scale = torch.where(self.variance > 1e-10, self.variance, 1.0).rsqrt()
+        first = scale.shape[-1] - self.second_moments
+        scale[:, first:] *= SECOND_MOMENT_SIZE
         return self.mean.to(dtype).reshape(shape), scale.to(dtype).reshape(shape)
 
     def forward(self, x: Tensor) -> Tensor:

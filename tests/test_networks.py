@@ -11,11 +11,14 @@ from torch import nn
 from lectures_lib.economies import Planner
 from lectures_lib.networks import (
     MLP,
+    SECOND_MOMENT_SIZE,
     RunningScale,
     Streams,
     action_features,
     n_action_features,
+    n_action_second_moments,
     n_pooled_features,
+    n_second_moments,
     pooled_features,
 )
 
@@ -117,6 +120,17 @@ def test_a_feature_that_never_moves_is_centred_and_left_unscaled():
     torch.testing.assert_close(scale(x), torch.tensor([[[0.0, -1.0], [0.0, 1.0]]]))
 
 
+def test_second_moments_are_given_a_smaller_size():
+    x = torch.randn(1, 1000, n_pooled_features(3, 2), generator=torch.Generator().manual_seed(0))
+    n = n_second_moments(3, 2)
+    scale = RunningScale(1, x.shape[-1], CPU, n)
+    scale.update(x)
+    spread = scale(x).std((0, 1), correction=0)
+    torch.testing.assert_close(spread[:-n], torch.ones_like(spread[:-n]))
+    expected = torch.full_like(spread[-n:], SECOND_MOMENT_SIZE)
+    torch.testing.assert_close(spread[-n:], expected)
+
+
 def test_before_anything_is_seen_nothing_is_changed():
     x = torch.randn(2, 4, 3)
     assert torch.equal(RunningScale(2, 3, CPU)(x), x)
@@ -181,11 +195,14 @@ def test_action_features_by_hand():
     features = action_features(x, 2)
     # Means 2 and 4: distance from everybody's mean 3, that mean, variance 1.
     agent = torch.tensor([[-1.0, 3.0, 1.0], [1.0, 3.0, 1.0]])
-    assert torch.equal(features[..., :3], agent[:, None].expand(2, 2, 3))
-    # Distances from own mean -1, 1 and -2, 2; spreads 1 and 4; their means over agents.
-    own = torch.tensor([[[-1.0, 1.0], [1.0, 1.0]], [[-2.0, 4.0], [2.0, 4.0]]])
-    mean = torch.tensor([[-1.5, 2.5], [1.5, 2.5]])
-    assert torch.equal(features[..., 3:], torch.cat([own, mean.expand(2, 2, 2)], -1))
+    assert torch.equal(features[..., [0, 1, 4]], agent[:, None].expand(2, 2, 3))
+    # Distances from own mean -1, 1 and -2, 2, and their means over agents.
+    distance = torch.tensor([[[-1.0, -1.5], [1.0, 1.5]], [[-2.0, -1.5], [2.0, 1.5]]])
+    assert torch.equal(features[..., 2:4], distance)
+    # Second moments come last: the variance, spreads 1 and 4, and their mean over agents.
+    spread = torch.tensor([[1.0, 2.5], [4.0, 2.5]])
+    assert torch.equal(features[..., 5:], spread[:, None].expand(2, 2, 2))
+    assert n_action_second_moments(2, 2, 2) == 3
 
 
 # ---------------------------------------------------------------------- networks of one's own

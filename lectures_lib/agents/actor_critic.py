@@ -52,10 +52,11 @@ class Rollout(NamedTuple):
 class _Learner(nn.Module):
     """One role's networks: actor, its running average, critic, and the scales of their inputs."""
 
-    def __init__(self, role, config, streams, device, surveyed):
+    def __init__(self, role, config, streams, device, surveyed, surveyed_second_moments):
         super().__init__()
         each = role.alike_actions
         inputs, outputs = (role.n_action_inputs, 1) if each else (role.n_inputs, role.n_actions)
+        second_moments = role.n_action_second_moments if each else role.n_second_moments
         runs = len(streams.generators)
         #: Whether the critic is applied to each action.
         self.critic_each = each and not config.central_critic
@@ -69,9 +70,11 @@ class _Learner(nn.Module):
         self.average.load_state_dict(self.actor.state_dict())
         seen = surveyed if config.central_critic else inputs
         self.critic = MLP((seen, *config.hidden, 1), streams, separate=critic_own)
-        self.scale = RunningScale(runs, inputs, device)
+        self.scale = RunningScale(runs, inputs, device, second_moments)
         self.critic_scale = (
-            RunningScale(runs, seen, device) if config.central_critic else self.scale
+            RunningScale(runs, seen, device, surveyed_second_moments)
+            if config.central_critic
+            else self.scale
         )
         self.reward_scale = RunningScale(runs, 1, device)
 
@@ -107,7 +110,14 @@ class ActorCritic(Agent):
         surveys = self.economy.observe_centrally(anywhere)
         self.learners = nn.ModuleDict(
             {
-                name: _Learner(role, c, self.streams, self.device, surveys[name].shape[-1])
+                name: _Learner(
+                    role,
+                    c,
+                    self.streams,
+                    self.device,
+                    surveys[name].shape[-1],
+                    self.economy.n_central_second_moments(name),
+                )
                 for name, role in self.economy.roles.items()
                 if role.follows is None
             }

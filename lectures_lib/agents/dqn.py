@@ -128,7 +128,7 @@ class _Learner(nn.Module):
         sizes = (role.n_inputs, *config.hidden, len(role.choices))
         self.online = QNetwork(sizes, config.dueling, streams)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.scale = RunningScale(runs, role.n_inputs, device)
+        self.scale = RunningScale(runs, role.n_inputs, device, role.n_second_moments)
         self.reward_scale = RunningScale(runs, 1, device)
         choices = torch.tensor(role.choices, device=device)
         self.register_buffer("choices", choices, persistent=False)

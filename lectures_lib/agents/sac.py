@@ -137,7 +137,7 @@ class _Learner(nn.Module):
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         first = torch.full((runs, 1), math.log(config.temperature), device=device)
         self.log_temperature = nn.Parameter(first)
-        self.scale = self.critic_scale = RunningScale(runs, inputs, device)
+        self.scale = self.critic_scale = RunningScale(runs, inputs, device, role.n_second_moments)
         self.reward_scale = RunningScale(runs, 1, device)
 
 

@@ -16,7 +16,14 @@ import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from ..networks import action_features, n_action_features, n_pooled_features, pooled_features
+from ..networks import (
+    action_features,
+    n_action_features,
+    n_action_second_moments,
+    n_pooled_features,
+    n_second_moments,
+    pooled_features,
+)
 
 
 class TooManyOutcomes(ValueError):
@@ -70,6 +77,8 @@ class Role:
         of a role that is followed are massless: they affect nobody but themselves.
     choices : tuple of float or None
         Physical actions from which learners choose that need a finite number of them.
+    second_moments : int
+        How many of the last features are second moments of a population already.
     alike_actions : bool
         Whether an agent's actions are alike and its first features belong to one of them each, as
         capital goods do. A network may then be applied to each action (:attr:`action_inputs`).
@@ -83,6 +92,7 @@ class Role:
     full_information: bool = True
     follows: str | None = None
     choices: tuple[float, ...] | None = None
+    second_moments: int = 0
     alike_actions: bool = False
 
     @property
@@ -92,6 +102,13 @@ class Role:
             return n_pooled_features(self.n_agents, self.n_features)
         return self.n_features
 
+    @property
+    def n_second_moments(self) -> int:
+        """How many of the last inputs are second moments of a population."""
+        if self.full_information:
+            return n_second_moments(self.n_agents, self.n_features)
+        return self.second_moments
+
     def inputs(self, observation: Tensor) -> Tensor:
         """A network's inputs (*batch, n_agents, n_inputs) from (*batch, n_agents, n_features)."""
         return pooled_features(observation) if self.full_information else observation
@@ -100,6 +117,11 @@ class Role:
     def n_action_inputs(self) -> int:
         """Number of inputs of a network that is applied to each of the alike actions."""
         return n_action_features(self.n_agents, self.n_features, self.n_actions)
+
+    @property
+    def n_action_second_moments(self) -> int:
+        """How many of the last of :attr:`action_inputs` are second moments."""
+        return n_action_second_moments(self.n_agents, self.n_features, self.n_actions)
 
     def action_inputs(self, observation: Tensor) -> Tensor:
         """Inputs (*batch, n_agents, n_actions, n_action_inputs) of such a network."""
@@ -163,6 +185,10 @@ class Economy(ABC):
         """
         seen = self.observe(state)
         return {name: role.inputs(seen[name]) for name, role in self.roles.items()}
+
+    def n_central_second_moments(self, role: str) -> int:
+        """How many of the last of :meth:`observe_centrally` are second moments of a population."""
+        return self.roles[role].n_second_moments
 
     @abstractmethod
     def transition(self, state: State, actions: Actions, shocks: State) -> Step:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..networks import pooled_features
+from ..networks import n_second_moments, pooled_features
 from .base import Role, Step, require
 from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
 
@@ -141,6 +141,7 @@ class Market(CapitalEconomy):
                 team=False,
                 to_physical=spending_shares if self.action == "spending" else self._orders,
                 full_information=self._sees_each_other(name),
+                second_moments=0 if name == "uninformed" else self.n_central_second_moments(name),
                 alike_actions=self.n_goods > 1 and self._sees_each_other(name),
             )
         if self.atomistic:
@@ -173,6 +174,10 @@ class Market(CapitalEconomy):
     def observe_centrally(self, state):
         """Own features and the moments of the whole population, whatever the role itself sees."""
         return self._seen_by_all(state, lambda _, own, crowd: self._look_around(own, crowd))
+
+    def n_central_second_moments(self, role):
+        """Those of everybody's own features."""
+        return n_second_moments(self.n_households, self.n_goods + 2)
 
     def _seen_by_all(self, state, look):
         crowd = self._crowd(state)

@@ -43,6 +43,33 @@ def test_every_public_economy_is_registered():
     assert concrete == {type(e) for e in ECONOMIES.values()}
 
 
+# ---------------------------------------------------------------------- inputs of networks
+@several_agents
+def test_the_last_inputs_are_second_moments(economy):
+    """They vanish where everybody is alike, and what stands before them does not."""
+    state, _, _ = situation(economy)
+    alike = {name: getattr(state, name) for name in state._fields}
+    for name in ("capital", "crowd"):
+        if name in alike:
+            alike[name] = 2 + 0 * alike[name] + state.aggregate[:, None, None]
+    alike["idiosyncratic"] = 0 * state.idiosyncratic
+    state = type(state)(**alike)
+    central = economy.observe_centrally(state)
+    for name, seen in economy.observe(state).items():
+        role = economy.roles[name]
+        for inputs, n in (
+            (role.inputs(seen), role.n_second_moments),
+            (central[name], economy.n_central_second_moments(name)),
+        ):
+            largest = inputs.abs().flatten(0, -2).amax(0)
+            assert (largest[len(largest) - n :] < 1e-12).all() and largest[-n - 1] > 0.1
+        assert n > 0
+        if role.alike_actions:
+            # Goods are alike, too, so that the distances before the spreads vanish as well.
+            n = role.n_action_second_moments
+            assert n > 0 and (role.action_inputs(seen)[..., -n:].abs() < 1e-12).all()
+
+
 # ---------------------------------------------------------------------- shapes, types, randomness
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
 @every_economy
