@@ -17,7 +17,8 @@ from torch.nn.functional import silu
 
 #: Size that a population's second moments are given, beside one for all other inputs. What agents
 #: do depends on them far less than on means (Krusell and Smith 1998), and in a large population
-#: they hardly move: at full size, networks would take their chance movements for causes.
+#: they move by chance alone. At full size a hundred households learn worse (chapter *Learning by a
+#: planner: many households*).
 SECOND_MOMENT_SIZE = 0.1
 
 

@@ -134,6 +134,7 @@ class Market(CapitalEconomy):
         state = self.reset((), generator)
         for name, members in self._members.items():
             n_agents, n_features = self._look(name, state, state)[members].shape
+            moments_are_features = name != "uninformed" and not self._sees_each_other(name)
             roles[name] = Role(
                 n_agents=n_agents,
                 n_features=n_features,
@@ -141,7 +142,7 @@ class Market(CapitalEconomy):
                 team=False,
                 to_physical=spending_shares if self.action == "spending" else self._orders,
                 full_information=self._sees_each_other(name),
-                second_moments=0 if name == "uninformed" else self.n_central_second_moments(name),
+                second_moments=moments_are_features * self.n_central_second_moments(name),
                 alike_actions=self.n_goods > 1 and self._sees_each_other(name),
             )
         if self.atomistic:
