@@ -5,7 +5,8 @@ from .markov_perfect import markov_perfect
 from .regimes import REGIMES
 from .solution import Solution, solve
 from .steady_state import SteadyState, steady_state, without_risk
-from .time_iteration import ConvergenceError, time_iteration
+from .piece import ConvergenceError
+from .time_iteration import time_iteration
 
 __all__ = [
     "REGIMES",

@@ -16,17 +16,11 @@ from torch import Tensor
 
 from ..economies import Market
 from ..progress import progress_bar
+from .piece import ConvergenceError, output
 from .polynomials import Polynomials
 from .productivity import JointChain
 from .solution import Solution
-from .time_iteration import (
-    LARGEST,
-    SMALLEST,
-    ConvergenceError,
-    flatten_state,
-    output,
-    time_iteration,
-)
+from .time_iteration import LARGEST, SMALLEST, flatten_state, time_iteration
 
 #: Degree of the value functions by the number of stocks.
 VALUE_DEGREES = {1: 14, 2: 9, 3: 6, 4: 5, 5: 4}

@@ -14,7 +14,8 @@ from .euler_network import euler_network
 from .monopolist import price_rule
 from .regimes import resolve_regime
 from .steady_state import SteadyState, steady_state
-from .time_iteration import ConvergenceError, time_iteration, usual_degrees
+from .piece import ConvergenceError
+from .time_iteration import can_iterate, time_iteration
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
         return Solution(economy, regime, *price_rule(economy))
     if method not in (None, "time iteration", "network"):
         raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
-    if method == "time iteration" or (method is None and usual_degrees(economy, regime)):
+    if method == "time iteration" or (method is None and can_iterate(economy, regime)):
         try:
             return Solution(economy, regime, *time_iteration(economy, regime))
         except ConvergenceError:
