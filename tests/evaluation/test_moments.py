@@ -77,9 +77,9 @@ def test_errors_are_those_of_paths_which_are_independent_and_not_of_periods():
     assert error == pytest.approx(by_path.std().item() / 8, rel=1e-9)
     value, error = moments["s.d. of capital"]
     assert value == pytest.approx(capital.std(correction=0).item(), rel=1e-9)
-    # The jackknife over paths, which knows nothing of the delta method.
+    # The jackknife over paths.
     left_out = [np.delete(capital.numpy(), i, 1).std() for i in range(64)]
-    assert error == pytest.approx(np.std(left_out) * math.sqrt(63), rel=0.1)
+    assert error == pytest.approx(np.std(left_out) * math.sqrt(63), rel=1e-7)
 
 
 def test_the_errors_of_the_correlation_are_the_jackknifes():
@@ -93,7 +93,7 @@ def test_the_errors_of_the_correlation_are_the_jackknifes():
     value, error = moments["correlation of saving share and productivity"]
     assert value == pytest.approx(corr(x, y), rel=1e-9)
     left_out = [corr(np.delete(x, i, 1), np.delete(y, i, 1)) for i in range(48)]
-    assert error == pytest.approx(np.std(left_out) * math.sqrt(47), rel=0.1)
+    assert error == pytest.approx(np.std(left_out) * math.sqrt(47), rel=1e-7)
 
 
 @pytest.mark.parametrize(
