@@ -36,6 +36,20 @@ FORGOTTEN = 0.01
 NOTHING, ROUNDING = 1e-12, 1e-6
 
 
+class _Part(NamedTuple):
+    """Part of what agents own, in pairs of economies.
+
+    Attributes
+    ----------
+    log : Tensor, shape (*runs, 2, paths, entries)
+    spread : Tensor, shape (*runs,)
+        Standard deviation, over paths, beside which differences are small or large.
+    """
+
+    log: Tensor
+    spread: Tensor
+
+
 class _Left(NamedTuple):
     """What is left of the beginning in a stock, for each run of the policy.
 
@@ -103,16 +117,16 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
         If a stock becomes zero, negative, infinite or NaN.
     """
     policy = as_policy(policy)
-    begun: dict[str, Tensor] = {}
+    begun: dict[str, _Part] = {}
     past: list[dict[str, _Left]] = []
     for t, state, _ in walk(policy, economy, _copies(policy, economy), LONGEST + 1, seed=2):
         if t % EVERY:
             continue
-        now = _log_stocks(economy, state)
+        now = _parts(economy, state)
         if t == 0:
             begun = now
             continue
-        left = {name: _left(begun[name], x) for name, x in now.items()}
+        left = {name: _left(begun[name], part) for name, part in now.items()}
         past.append(left)
         half = past[len(past) // 2]
         if all(x.is_over(half[name]) for name, x in left.items()):
@@ -121,7 +135,7 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
             break
     name, worst = max(left.items(), key=lambda item: item[1].distance.max())
     if worst.distance.max() > ROUNDING:
-        moved = (now[name] - begun[name]).mean((-2, -1))
+        moved = (now[name].log - begun[name].log).mean((-2, -1))
         warnings.warn(
             f"after {t:,} periods the policy has not forgotten where it began: economies that "
             f"differ at first, and then have the same luck, still differ in {name} by "
@@ -186,14 +200,21 @@ def _copies(policy, economy):
     return type(new)(*map(pair, new._fields))
 
 
-def _log_stocks(economy, state) -> dict[str, Tensor]:
-    """Log stocks (*runs, 2, paths, entries): the mean over agents, and each one's beside it."""
+def _parts(economy, state) -> dict[str, _Part]:
+    """Log stocks in two parts: the mean over agents, and each one's difference from it."""
     parts = {}
     for name, x in _logs(economy, state).items():
-        parts[name] = x.mean(-1, keepdim=True)
+        mean = x.mean(-1, keepdim=True)
+        parts[name] = _Part(mean, _spread(mean))
         if x.shape[-1] > 1:
-            parts[f"the distribution of {name}"] = x - parts[name]
+            # Beside that of whole stocks: nothing need move two goods apart once they are equal.
+            parts[f"the distribution of {name}"] = _Part(x - mean, _spread(x))
     return parts
+
+
+def _spread(x):
+    """Standard deviation over paths, (*runs,) from (*runs, 2, paths, entries)."""
+    return x.std(-2).square().mean((-2, -1)).sqrt()
 
 
 def _logs(economy, state) -> dict[str, Tensor]:
@@ -211,16 +232,16 @@ def _logs(economy, state) -> dict[str, Tensor]:
     return logs
 
 
-def _left(begun: Tensor, x: Tensor) -> _Left:
-    """What is left of log stocks (*runs, 2, paths, entries) that began elsewhere."""
-    apart = begun[..., 1, :, :] - begun[..., 0, :, :]
+def _left(begun: _Part, now: _Part) -> _Left:
+    """What is left of the beginning."""
+    first, x = begun.log, now.log
+    apart = first[..., 1, :, :] - first[..., 0, :, :]
     # Differences count in the direction that they had at first, so that they do not cancel.
     still = (apart.sign() * (x[..., 1, :, :] - x[..., 0, :, :])).mean(-1)
     error, mean = torch.std_mean(still, -1)
     error = error / still.shape[-1] ** 0.5
     share = mean.abs() / apart.abs().mean((-2, -1)).clamp_min(1e-300)
-    moved = (x - begun)[..., 0, :, :].square().mean((-2, -1)).sqrt()
+    moved = (x - first)[..., 0, :, :].square().mean((-2, -1)).sqrt()
     distance = torch.maximum(share * moved, mean.abs())
-    spread = x.std(-2).square().mean((-2, -1)).sqrt()
-    forgotten = (distance <= FORGOTTEN * spread) | (mean.abs() <= error)
+    forgotten = (distance <= FORGOTTEN * now.spread) | (mean.abs() <= error)
     return _Left(share, distance, forgotten | (distance <= NOTHING))

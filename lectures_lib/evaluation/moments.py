@@ -43,7 +43,9 @@ class Estimate(NamedTuple):
         The standard error takes paths, which are independent, as the observations, and leaves
         out one at a time (the jackknife). Of a few paths the error itself is uncertain: 95%
         intervals take Student's t with one degree of freedom less than there are paths, 2.4
-        standard errors each way for 8 of them rather than 2.
+        standard errors each way for 8 of them rather than 2. Of standard deviations in economies
+        with a long memory, whose distribution is skewed, even they cover the truth in 85% to 90%
+        of cases with 8 paths; 95% take hundreds of paths.
     """
 
     value: float | np.ndarray
