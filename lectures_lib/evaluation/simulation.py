@@ -77,16 +77,16 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
         If a state is impossible or an action of the first period is not a finite number.
     """
     economy.check_state(state)
-    field = getattr(state, economy.endogenous[0])
-    paths = batch_shape(economy, state)[-1]
-    generator = torch.Generator(field.device).manual_seed(seed)
+    zero = economy.zeros(state)
+    paths = zero.shape[-1]
+    generator = torch.Generator(zero.device).manual_seed(seed)
     for t in range(periods):
         actions = in_actions(economy, policy(state))
         if t == 0:
             for name, action in actions.items():
                 if not torch.isfinite(action).all():
                     raise ValueError(f"the policy's actions for {name!r} are not all finite.")
-        step = economy.step(state, actions, economy.draw((paths,), generator, field.dtype))
+        step = economy.step(state, actions, economy.draw((paths,), generator, zero.dtype))
         yield Period(t, state, step)
         state = step.state
 
@@ -144,9 +144,7 @@ def learned_roles(economy: Economy) -> list[str]:
 
 def batch_shape(economy: Economy, state) -> torch.Size:
     """Shape of a state's batch."""
-    name = economy.endogenous[0]
-    shape = getattr(state, name).shape
-    return shape[: len(shape) - len(economy.state_shapes[name])]
+    return economy.zeros(state).shape
 
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):

@@ -18,6 +18,7 @@ from ..economies import Market
 from ..progress import progress_bar
 from .polynomials import Polynomials
 from .productivity import JointChain
+from .regimes import require_kind
 from .solution import Solution
 from .time_iteration import (
     LARGEST,
@@ -212,11 +213,14 @@ def markov_perfect(
 
     Raises
     ------
+    TypeError
+        If the economy is no Market: who is alone, or in a team, plays against nobody.
     ValueError
         If the economy has massless or uninformed households, or too many stocks.
     ConvergenceError
         If policy iteration has not converged.
     """
+    require_kind(economy, "markov_perfect", (Market,))
     if economy.atomistic or economy.n_uninformed:
         raise ValueError(
             f"atomistic={economy.atomistic}, n_uninformed={economy.n_uninformed}: Markov-perfect "

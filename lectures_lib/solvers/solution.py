@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import singledispatch
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from ..economies.base import Economy
 from .euler import euler_residuals
 from .euler_network import euler_network
 from .monopolist import price_rule
-from .regimes import resolve_regime
+from .regimes import known_kinds, resolve_regime
 from .steady_state import SteadyState, steady_state
 from .time_iteration import ConvergenceError, time_iteration, usual_degrees
 
@@ -82,13 +83,22 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
     >>> round(solve(Planner()).steady_state.capital, 3)
     25.634
     """
-    if not isinstance(economy, Planner | Market | BrockMirman | Monopolist):
-        raise TypeError(f"there is no solver for {type(economy).__name__}.")
+    return _solver(economy, regime, method)
+
+
+@singledispatch
+def _solver(economy: Economy, regime: str | None, method: str | None) -> Solution:
+    """The solution of an economy; derived classes are solved as their bases are."""
+    raise TypeError(
+        f"there is no solver for {type(economy).__name__}: {known_kinds()}. PPO learns in any "
+        "economy, and euler_residuals judges any policy."
+    )
+
+
+@_solver.register(Planner)
+@_solver.register(Market)
+def _with_capital(economy, regime, method):
     regime = resolve_regime(economy, regime)
-    if isinstance(economy, BrockMirman):
-        return Solution(economy, regime, _brock_mirman(economy))
-    if isinstance(economy, Monopolist):
-        return Solution(economy, regime, *price_rule(economy))
     if method not in (None, "time iteration", "network"):
         raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
     if method == "time iteration" or (method is None and usual_degrees(economy, regime)):
@@ -100,9 +110,25 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
     return Solution(economy, regime, *euler_network(economy, regime))
 
 
-def _brock_mirman(economy):
+@_solver.register(Monopolist)
+def _monopolist(economy, regime, method):
+    _require_no_method(economy, method)
+    return Solution(economy, resolve_regime(economy, regime), *price_rule(economy))
+
+
+@_solver.register(BrockMirman)
+def _brock_mirman(economy, regime, method):
+    _require_no_method(economy, method)
+
     def policy(state, moved=None):
         share = 1 - economy.alpha * economy.beta
         return {"planner": (share * economy.output(state)).unsqueeze(-1)}
 
-    return policy
+    return Solution(economy, resolve_regime(economy, regime), policy)
+
+
+def _require_no_method(economy, method):
+    if method is not None:
+        raise ValueError(
+            f"method={method!r}: {type(economy).__name__} has one method, so say none."
+        )

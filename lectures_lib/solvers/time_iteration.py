@@ -19,7 +19,7 @@ from ..economies.capital import CapitalEconomy
 from .euler import euler_residuals
 from .polynomials import Polynomials
 from .productivity import JointChain
-from .regimes import JOINT, Conditions
+from .regimes import JOINT, Conditions, require_kind
 
 #: Degrees of the polynomials by the numbers of households and goods: on the first box and, where
 #: there are two, on the ergodic set's. Found by raising them until residuals were small enough.
@@ -333,6 +333,7 @@ def time_iteration(
     ConvergenceError
         If the iteration has not converged, or to a rule with large Euler residuals.
     """
+    require_kind(economy, "time_iteration")
     size = (economy.n_households, economy.n_goods)
     stocks = economy.n_households * economy.n_goods
     degrees = degrees or usual_degrees(economy, regime)
