@@ -28,8 +28,9 @@ PATIENCE = 5_000
 # Copies of so many economies, of which one begins and the other has lived for so many periods; they
 # are compared every so many periods.
 PATHS, LIVED, EVERY = 32, 50, 50
-# What is left of the beginning is forgotten if it is this small beside the spread that shocks make,
-# a twentieth or so of the standard error of a mean over 512 paths ...
+# What is left of the beginning is forgotten if it is this small beside the spread that shocks make.
+# It then biases a mean over 512 paths and 500 periods by a twentieth of its standard error, or by a
+# fifth where capital remembers all of these periods ...
 FORGOTTEN = 0.01
 # ... or, where there are no shocks, in logarithms. Rounding in a policy's float32 network may keep
 # copies apart by a few ROUNDING; what is smaller and shrinks no more is rounding.
@@ -65,6 +66,11 @@ class _Left(NamedTuple):
     share: Tensor
     distance: Tensor
     forgotten: Tensor
+
+    @property
+    def remembered(self) -> float:
+        """The largest distance that is not forgotten."""
+        return torch.where(self.forgotten, 0.0, self.distance).max().item()
 
     def is_over(self, half: _Left) -> bool:
         """Whether nothing more will be forgotten, `half` being what was left at half this time."""
@@ -123,26 +129,27 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
         if t % EVERY:
             continue
         now = _parts(economy, state)
-        if t == 0:
-            begun = now
-            continue
+        begun = begun or now
         left = {name: _left(begun[name], part) for name, part in now.items()}
         past.append(left)
-        half = past[len(past) // 2]
+        if t == 0:
+            continue
+        half = past[(len(past) - 1) // 2]
         if all(x.is_over(half[name]) for name, x in left.items()):
             return max(t, least)
         if t >= PATIENCE and any(x.lasts(half[name]) for name, x in left.items()):
             break
-    name, worst = max(left.items(), key=lambda item: item[1].distance.max())
-    if worst.distance.max() > ROUNDING:
-        moved = (now[name].log - begun[name].log).mean((-2, -1))
+    name, worst = max(left.items(), key=lambda item: item[1].remembered)
+    if worst.remembered > ROUNDING:
+        moved = (now[name].log - begun[name].log).mean((-2, -1)).flatten()
+        factor = moved[moved.abs().argmax()].exp()
         warnings.warn(
             f"after {t:,} periods the policy has not forgotten where it began: economies that "
             f"differ at first, and then have the same luck, still differ in {name} by "
-            f"{worst.share.max():.0%} of their first distance (by now it has moved by a factor of "
-            f"{moved.flatten()[moved.abs().argmax()].exp():.2g}). Averages after {max(t, least):,} "
-            "periods are not those of a long run. If there is one, and the policy is merely slow "
-            "in leading there, choose the periods, as in ergodic_moments(..., first=100_000).",
+            f"{100 * worst.share.max():.3g}% of their first distance (by now it has moved by a "
+            f"factor of {factor:.2g}). Averages after {max(t, least):,} periods are not those of a "
+            "long run. If there is one, and the policy is merely slow in leading there, choose the "
+            "periods, as in ergodic_moments(..., first=100_000).",
             RuntimeWarning,
             stacklevel=3,
         )

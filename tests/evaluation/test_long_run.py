@@ -22,6 +22,7 @@ from lectures_lib.evaluation import (
     evaluate,
     exploitability,
     impulse_response,
+    initial_states,
     long_run,
 )
 from lectures_lib.solvers import solve, without_risk
@@ -84,11 +85,24 @@ def no_alarm():
 def test_without_shocks_the_burn_in_is_that_of_the_closed_form(alpha, no_alarm):
     # Of a difference in log capital, alpha^t is left after t periods.
     economy = without_risk(BrockMirman(alpha=alpha))
-    expected = math.log(long_run.NOTHING) / math.log(alpha)
+    expected = math.log(1e-12) / math.log(alpha)
     found = burn_in(solve(economy), economy, least=0)
     # Economies begin apart by less than one, and are looked at every 50 periods.
     assert expected - 2 / (1 - alpha) < found < expected + 50
     assert burn_in(solve(economy), economy, least=1234) == 1234
+
+
+@pytest.mark.parametrize("low", [0.8, 0.99])
+def test_with_shocks_what_is_left_is_small_beside_what_they_do(low, no_alarm):
+    # log K' = log(alpha beta) + log Z + alpha log(K / K*), Z one of two values without memory.
+    alpha, chain = 0.95, MarkovChain.symmetric((low, 1 / low), stay=0.5)
+    economy = BrockMirman(alpha, aggregate=chain)
+    spread = -math.log(low) / math.sqrt(1 - alpha**2)
+    begin = initial_states(None, economy, 1000, 0).capital.log() - math.log(alpha * economy.beta)
+    moved = math.sqrt(begin.square().mean() + spread**2)
+    expected = math.log(0.01 * spread / moved) / math.log(alpha)
+    # Economies are looked at every 50 periods, and their spread is known to an eighth.
+    assert expected - 10 < burn_in(solve(economy), economy, least=0) < expected + 60
 
 
 def test_what_a_persistent_chain_remembers_is_waited_for(no_alarm):
@@ -106,6 +120,12 @@ def test_the_papers_calibration_needs_no_more_than_it_was_given(exact, competiti
     assert burn_in(FixedAction(Planner(), 0.1), Planner()) == long_run.SHORTEST
     for share in (0.02, 0.9):  # which lead far away from where the economy begins
         assert burn_in(FixedAction(Planner(), share), Planner()) <= 300
+
+
+def test_who_all_begin_alike_have_a_beginning_to_forget():
+    same = PlannerFrom(**SLOW, begin=10.0)
+    assert same.efficient_capital > 3 * same.begin
+    assert burn_in(FixedAction(same, 0.1), same) >= 350
 
 
 def test_the_slowest_run_counts(as_runs):
@@ -261,6 +281,17 @@ def in_single_precision(state, moved=None):
     return {"planner": (0.2 * torch.exp(-0.3 * log + 1e-6 * torch.sin(1e6 * log))).double()}
 
 
+def test_copies_that_rounding_keeps_apart_are_the_same(no_alarm):
+    economy = without_risk(BrockMirman())
+
+    def sticks(state, moved=None):  # within a ten-millionth of where it leads
+        log = (state.capital / 0.3).log()
+        following = 0.3 * torch.exp(torch.where(log.abs() < 1e-7, log, 0.9 * log))
+        return {"planner": (economy.output(state) - following).unsqueeze(-1)}
+
+    assert burn_in(sticks, economy) <= 500
+
+
 WILD = Planner(aggregate=MarkovChain.symmetric((0.5, 1.5), stay=0.98))
 
 
@@ -273,6 +304,7 @@ def test_rules_that_jump_explore_or_round_give_no_alarm(policy, economy, no_alar
 
 ALL = [
     BrockMirman(),
+    Planner(1, 2),
     Planner(2, 2),
     Market(3, n_uninformed=1),
     Market(2, atomistic=True),
