@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from .agents import History
 from .economies import Market
 from .economies.base import Economy
-from .evaluation import impulse_response, initial_states
+from .evaluation import burn_in, impulse_response, initial_states
 from .evaluation.simulation import as_policy, walk
 from .solvers import Solution, steady_state
 
@@ -213,7 +213,7 @@ def ergodic_distributions(
     quantity: str = "capital",
     *,
     paths: int = 512,
-    periods: int = 700,
+    periods: int = 500,
     seed: int = 0,
 ) -> Figure:
     """Densities of a quantity in the long run, all policies under the same shocks.
@@ -226,15 +226,15 @@ def ergodic_distributions(
     quantity : str
         A name in the economy's info.
     paths, periods, seed : int
-        Of the simulation, the first 200 periods of which are left out.
+        Of the simulation; periods in which the beginning is forgotten are left out beforehand.
     """
     samples = []
     for policy in map(as_policy, policies.values()):
-        state = initial_states(policy, economy, paths, seed)
+        state, first = initial_states(policy, economy, paths, seed), burn_in(policy, economy)
         kept = [
             period.step.info[quantity].reshape(getattr(policy, "runs", None) or 1, -1)
-            for period in walk(policy, economy, state, periods, seed)
-            if period.t >= 200
+            for period in walk(policy, economy, state, first + periods, seed)
+            if period.t >= first
         ]
         samples.append(torch.cat(kept, 1).numpy())
     low, high = np.quantile(samples[0], [0.0005, 0.9995])

@@ -137,7 +137,7 @@ def test_the_others_are_in_the_steady_state_of_the_solution_that_comes_first():
 def test_markets_have_prices_in_every_figure():
     economy = Market(2, n_uninformed=1)
     rules = {"one": SavesWhenRich(economy)}
-    figure = plotting.ergodic_distributions(economy, rules, "price", paths=8, periods=220)
+    figure = plotting.ergodic_distributions(economy, rules, "price", paths=8, periods=20)
     check(figure)
     assert figure.axes[0].get_xlabel() == "price of capital"
     shown = {}
@@ -177,7 +177,7 @@ def test_learning_curves_can_be_drawn_into_a_given_panel(agent):
 
 
 def test_ergodic_distributions(economy, policies):
-    figure = plotting.ergodic_distributions(economy, policies, paths=8, periods=240)
+    figure = plotting.ergodic_distributions(economy, policies, paths=8, periods=40)
     check(figure)
     (ax,) = figure.axes
     assert ax.get_xlabel() == "capital (units of the capital good)"

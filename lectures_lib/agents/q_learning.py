@@ -244,8 +244,7 @@ class TablePolicy:
         (name,) = self.economy.roles
         if name in actions:
             return actions
-        like = getattr(state, self.economy.endogenous[0])
-        table = torch.from_numpy(self.table).to(like)
+        table = torch.from_numpy(self.table).to(self.economy.zeros(state))
         index = self.economy.index(state)
         if self.runs is None:
             chosen = table[index]

@@ -291,6 +291,23 @@ class Economy(ABC):
                 shift = shift + 2 * own - 1
         return x * torch.exp(scale * shift)
 
+    def zeros(self, state: State) -> Tensor:
+        """Zeros (*batch,) with the type and on the device of the state's real numbers.
+
+        A state of indices alone has torch's default type.
+        """
+        batch = self._batch_shape(state, self.state_shapes, "state")
+        fields = [getattr(state, name) for name in self.state_shapes]
+        for x in fields:
+            if x.is_floating_point():
+                return x.new_zeros(batch)
+        return torch.zeros(batch, device=fields[0].device if fields else None)
+
+    def no_luck(self, state: State) -> State:
+        """Shocks (*batch, ...) that are all zero, for what does not depend on them."""
+        zero = self.zeros(state)
+        return self.Shocks(*(zero.new_zeros(zero.shape + s) for s in self.shock_shapes.values()))
+
     def check_state(self, state: State) -> None:
         """Refuse states with values that no economy can be in (used where data enters).
 
@@ -336,7 +353,9 @@ class Economy(ABC):
     def _check(self, state, actions, shocks) -> None:
         batch = self._batch_shape(state, self.state_shapes, "state")
         batch = _broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
-        like = getattr(shocks, next(iter(self.shock_shapes)))
+        like = getattr(shocks, next(iter(self.shock_shapes), ""), None)
+        if like is None:  # an economy without shocks
+            like = self.zeros(state)
         for name in self.state_shapes:
             x = getattr(state, name)
             if x.is_floating_point():
@@ -404,12 +423,9 @@ class FixedAction:
         self.economy, self.value = economy, float(value)
 
     def __call__(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
-        like = getattr(state, self.economy.endogenous[0])
-        batch = like.shape[
-            : like.dim() - len(self.economy.state_shapes[self.economy.endogenous[0]])
-        ]
+        zero = self.economy.zeros(state)
         return {
-            name: like.new_full((*batch, role.n_agents, role.n_actions), self.value)
+            name: zero.new_full((*zero.shape, role.n_agents, role.n_actions), self.value)
             for name, role in self.economy.roles.items()
         }
 

@@ -3,9 +3,11 @@
 from .accuracy import DynamicAccuracy, dynamic_accuracy
 from .best_response import BestResponse
 from .exploitability import Exploitability, exploitability
+from .impulse import impulse_response
+from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
 from .report import Report, evaluate
-from .simulation import best_fixed_action, impulse_response, initial_states, simulate
+from .simulation import best_fixed_action, initial_states, simulate
 
 __all__ = [
     "BestResponse",
@@ -15,6 +17,7 @@ __all__ = [
     "Moments",
     "Report",
     "best_fixed_action",
+    "burn_in",
     "dynamic_accuracy",
     "ergodic_moments",
     "evaluate",

@@ -11,7 +11,8 @@ from ..economies import BrockMirman
 from ..economies.base import Economy
 from ..solvers import euler_residuals
 from ..solvers.euler import in_actions
-from .simulation import ERGODIC_AFTER, as_policy, initial_states, walk
+from .long_run import ergodic_states
+from .simulation import as_policy, initial_states, walk
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def dynamic_accuracy(
     -------
     DynamicAccuracy
 
+    Warns
+    -----
+    RuntimeWarning
+        If the policy never forgets where it began.
+
     Raises
     ------
     ValueError
@@ -98,8 +104,7 @@ def dynamic_accuracy(
         )
     implied = EulerImplied(policy, economy, regime)
     start = initial_states(policy, economy, paths, seed)
-    for period in walk(policy, economy, start, ERGODIC_AFTER + 1, seed):
-        start = period.state
+    start = ergodic_states(policy, economy, start, seed)
     distances: dict[str, list[Tensor]] = {"capital": [], "consumption": []}
     pairs = zip(
         walk(policy, economy, start, periods, seed + 1),

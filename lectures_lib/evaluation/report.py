@@ -12,9 +12,9 @@ from torch import Tensor
 from ..economies.base import Economy, TooManyOutcomes, map_state
 from ..solvers import euler_residuals
 from ..solvers.euler import EXACT_OUTCOMES, in_actions, in_regime
+from .long_run import SHORTEST, burn_in, ergodic_states
 from .moments import CORRELATION, Moments, MomentSums
 from .simulation import (
-    ERGODIC_AFTER,
     as_policy,
     batch_shape,
     initial_states,
@@ -24,6 +24,8 @@ from .simulation import (
     welfare_horizon,
 )
 
+# Moments are those of so many periods at least.
+KEPT = 200
 #: Every so many periods a state joins the sample on which rules are compared.
 PERIODS_BETWEEN_STATES = 40
 # Euler residuals are taken of as many of these states as keep the number of stocks, times that of
@@ -165,6 +167,12 @@ def evaluate(
     -------
     Report
 
+    Warns
+    -----
+    RuntimeWarning
+        If policy or reference never forget where they began, so that there are no moments of the
+        long run.
+
     Raises
     ------
     ValueError
@@ -178,8 +186,7 @@ def evaluate(
     judge = policy if reference is None else reference
     states = initial_states(judge, economy, paths, seed)
     if start == "ergodic":
-        for period in walk(judge, economy, states, ERGODIC_AFTER + 1, seed + 2):
-            states = period.state
+        states = ergodic_states(judge, economy, states, seed + 2)
     own = _follow(policy, economy, states, seed)
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
@@ -249,14 +256,18 @@ def _follow(policy, economy, start, seed) -> _Followed:
     runs = getattr(policy, "runs", None)
     if runs is not None and len(batch_shape(economy, start)) == 1:
         start = map_state(lambda x: x.expand(runs, *x.shape), start)
-    horizon = max(welfare_horizon(economy), 2 * ERGODIC_AFTER)
+    first = burn_in(policy, economy)
+    # Policy and reference may forget at different speeds, but welfare is that of equal times.
+    counted = max(welfare_horizon(economy), SHORTEST + KEPT)
+    horizon = max(counted, first + KEPT)
     learned, sums, states, value = learned_roles(economy), MomentSums(economy), [], 0.0
     for t, state, step in walk(policy, economy, start, horizon, seed + 1):
-        rewards = torch.cat([step.rewards[name] for name in learned], -1)
-        value = value + economy.discount**t * rewards.mean(-1)
-        if t >= ERGODIC_AFTER:
+        if t < counted:
+            rewards = torch.cat([step.rewards[name] for name in learned], -1)
+            value = value + economy.discount**t * rewards.mean(-1)
+        if t >= first:
             sums.add(state, step.info)
-            if (t - ERGODIC_AFTER) % PERIODS_BETWEEN_STATES == 0:
+            if (t - first) % PERIODS_BETWEEN_STATES == 0:
                 states.append(state)
     require_finite(value, " and ".join(learned))
     return _Followed(value, sums.moments(), states)

@@ -14,15 +14,8 @@ from ..economies.base import Economy, FixedAction, Step, map_state
 from ..solvers import Solution
 from ..solvers.euler import in_actions
 
-# Welfare sums stop when the discount factor has fallen to this; periods before ERGODIC_AFTER are
-# left out of moments, so that initial capital is forgotten.
+# Welfare sums stop when the discount factor has fallen to this.
 SMALLEST_DISCOUNT = 1e-6
-ERGODIC_AFTER = 200
-#: What impulse responses are computed of, where an economy has it.
-RESPONSES = (
-    *("capital", "output", "consumption", "investment", "saving_share"),
-    *("price", "customers", "sales"),
-)
 
 
 class Paths(NamedTuple):
@@ -84,16 +77,16 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
         If a state is impossible or an action of the first period is not a finite number.
     """
     economy.check_state(state)
-    field = getattr(state, economy.endogenous[0])
-    paths = batch_shape(economy, state)[-1]
-    generator = torch.Generator(field.device).manual_seed(seed)
+    zero = economy.zeros(state)
+    paths = zero.shape[-1]
+    generator = torch.Generator(zero.device).manual_seed(seed)
     for t in range(periods):
         actions = in_actions(economy, policy(state))
         if t == 0:
             for name, action in actions.items():
                 if not torch.isfinite(action).all():
                     raise ValueError(f"the policy's actions for {name!r} are not all finite.")
-        step = economy.step(state, actions, economy.draw((paths,), generator, field.dtype))
+        step = economy.step(state, actions, economy.draw((paths,), generator, zero.dtype))
         yield Period(t, state, step)
         state = step.state
 
@@ -151,9 +144,7 @@ def learned_roles(economy: Economy) -> list[str]:
 
 def batch_shape(economy: Economy, state) -> torch.Size:
     """Shape of a state's batch."""
-    name = economy.endogenous[0]
-    shape = getattr(state, name).shape
-    return shape[: len(shape) - len(economy.state_shapes[name])]
+    return economy.zeros(state).shape
 
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):
@@ -202,73 +193,3 @@ def best_fixed_action(economy: Economy, paths: int = 1024, seed: int = 0) -> Fix
         return -torch.cat([value[name] for name in learned], -1).mean().item()
 
     return physical(minimize_scalar(loss, bounds=(-6.0, 6.0), method="bounded").x)
-
-
-def impulse_response(
-    policy,
-    economy: Economy,
-    shock: str = "aggregate",
-    periods: int = 60,
-    paths: int = 4096,
-    seed: int = 0,
-    household: int | None = None,
-) -> dict[str, Tensor]:
-    r"""Generalised impulse responses to the highest value of a productivity chain.
-
-    .. math:: \frac{E[x_t \mid s_0 = s_{\max}]}{E[x_t]} - 1,
-
-    expectations over the policy's ergodic distribution and over all later shocks, which both
-    paths of a pair share.
-
-    Parameters
-    ----------
-    policy : callable or Solution
-    economy : Economy
-    shock : str
-        Name of the state's field that is moved in period 0.
-    periods, paths, seed : int
-    household : int, optional
-        The one household whose own productivity is moved, and whose quantities respond; by default
-        those of all.
-
-    Returns
-    -------
-    dict of str to Tensor, shape (periods,) or (runs, periods)
-        Relative deviations of what the economy has of capital, output, consumption, investment,
-        saving share, price, customers and sales.
-
-    Raises
-    ------
-    ValueError
-        If the economy has no such chain or household.
-    """
-    policy = as_policy(policy)
-    if shock not in economy.state_shapes or shock in economy.endogenous:
-        chains = [n for n in economy.state_shapes if n not in economy.endogenous]
-        raise ValueError(f"shock={shock!r}: expected one of {chains}.")
-    n = economy.state_shapes[economy.endogenous[0]][0]
-    if household is not None and not 0 <= household < n:
-        raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
-    start = initial_states(policy, economy, paths, seed)
-    for period in walk(policy, economy, start, ERGODIC_AFTER + 1, seed):
-        base = period.state
-    index = getattr(base, shock).clone()
-    who = index[..., household] if household is not None and economy.state_shapes[shock] else index
-    who.fill_(len(getattr(economy, shock)) - 1)
-    batch = batch_shape(economy, base)
-    responses: dict[str, list] = {}
-    pairs = zip(
-        walk(policy, economy, base, periods, seed + 1),
-        walk(policy, economy, base._replace(**{shock: index}), periods, seed + 1),
-        strict=True,
-    )
-    for pair in pairs:
-        for name in RESPONSES:
-            if name not in pair[0].step.info:
-                continue
-            x = [p.step.info[name] for p in pair]
-            if household is not None and name != "price":
-                x = [q.select(len(batch), household) for q in x]
-            before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)
-            responses.setdefault(name, []).append(after / before - 1)
-    return {name: torch.stack(response, -1) for name, response in responses.items()}

@@ -6,6 +6,7 @@ Chapter *Global solution*. Nothing here repeats an economy's formulas: automatic
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -20,6 +21,8 @@ ROWS_AT_ONCE = 16
 STOCKS_AT_ONCE = 20_000
 # Exact expectations beyond this many outcomes cost more than draws, which are as precise there.
 EXACT_OUTCOMES = 256
+# A uniform draw far from zero: what differs between the two depends on the period's shocks.
+ANOTHER_LUCK = 0.999
 
 
 def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
@@ -42,17 +45,60 @@ def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
     ------
     ValueError
         If the economy does not have the regime.
+    TypeError
+        If some of its agents decide jointly and others do not.
     """
-    teams = {role.team for role in economy.roles.values()}
-    if isinstance(economy, Market):
-        if regime is None:
-            return economy, False
-        if regime in ("competitive", "nash", "monopsony"):
-            atomistic = regime == "competitive"
-            return replace(economy, atomistic=atomistic), regime == "monopsony"
-    elif regime in (None, "planner") and teams == {True}:
-        return economy, True
+    _require_economy(economy)
+    learned = [role for role in economy.roles.values() if role.follows is None]
+    teams = {role.team for role in learned}
+    if len(teams) > 1:
+        raise TypeError(
+            f"{type(economy).__name__} has roles that are teams and roles that are not: Euler "
+            "equations are those of one team or of agents who decide each for themselves."
+        )
+    if isinstance(economy, Market) and regime in ("competitive", "nash", "monopsony"):
+        return replace(economy, atomistic=regime == "competitive"), regime == "monopsony"
+    # Who is alone decides for everybody.
+    joint = teams == {True} or sum(role.n_agents for role in learned) == 1
+    if regime is None or (regime == "planner" and teams == {True}):
+        return economy, joint and not isinstance(economy, Market)
     raise ValueError(f"regime={regime!r}: {type(economy).__name__} has no such regime.")
+
+
+def _require_economy(economy) -> None:
+    if not isinstance(economy, Economy):
+        raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
+
+
+def stock(economy: Economy) -> str:
+    """The field of the state that agents' actions move and Euler equations are about.
+
+    Raises
+    ------
+    TypeError
+        If there is none, or more than one.
+    """
+    _require_economy(economy)
+    # What a crowd owns is moved by nobody.
+    fields = [name for name in economy.endogenous if name != "crowd"]
+    if len(fields) != 1:
+        raise TypeError(
+            f"{type(economy).__name__}.endogenous names the stocks {tuple(fields)}: an Euler "
+            "equation needs one field of the state that the agents' actions move."
+        )
+    return fields[0]
+
+
+def has_euler_equation(economy: Economy, regime: str | None) -> bool:
+    """Whether :func:`euler_residuals` are defined: stocks, as many actions, and a curvature."""
+    try:
+        name = stock(economy)
+        in_regime(economy, regime)
+    except (TypeError, ValueError):
+        return False
+    actions = sum(r.n_agents * r.n_actions for r in economy.roles.values() if r.follows is None)
+    stocks = math.prod(economy.state_shapes[name])
+    return hasattr(economy, "risk_aversion") and actions == stocks
 
 
 def in_state(economy: Economy, state):
@@ -88,7 +134,7 @@ def marginal_values(
     Parameters
     ----------
     economy : Economy
-        With as many actions as capital stocks.
+        With as many actions as stocks of what its `endogenous` names; capital, for example.
     policy : callable
     state : State, shape (*batch, ...)
     regime : str, optional
@@ -98,25 +144,56 @@ def marginal_values(
     -------
     costate, value : Tensor of float64, shape (*batch, stocks)
         In units of the agents' own utility (of N times the mean, if they decide jointly).
+
+    Raises
+    ------
+    TypeError
+        If the economy has no such stocks, or the period's shocks decide what a unit of action
+        adds to them, so that the worth of a unit tomorrow is no number that is known today.
+    ValueError
+        If the economy does not have the regime.
     """
+    stock(economy)
     economy, joint = in_regime(economy, regime)
-    state = in_state(economy, _in_double(economy, state))
-    return _marginal_values(economy, joint, state, in_actions(economy, policy(state)))
+    state = in_state(economy, _in_double(state))
+    actions = in_actions(economy, policy(state))
+    costate, value, varies = _worths(economy, joint, state, actions)
+    if varies:
+        raise TypeError(
+            f"{type(economy).__name__}: the period's shocks decide what an action adds to "
+            f"{stock(economy)!r}, so that its worth tomorrow is not known today; euler_residuals "
+            "takes the expectation."
+        )
+    return costate, value
 
 
-def _in_double(economy, state):
-    fields = {name: getattr(state, name).double() for name in state._fields if name in ENDOGENOUS}
+def _in_double(state):
+    fields = {n: x.double() for n, x in state._asdict().items() if x.is_floating_point()}
     return state._replace(**fields)
 
 
-#: Fields of a state that are real numbers.
-ENDOGENOUS = ("capital", "crowd")
+def _worths(economy, joint, state, actions):
+    """Costates, values, and whether costates depend on the period's shocks."""
+    luck = economy.no_luck(state)
+    costate, value = _marginal_values(economy, joint, state, actions, luck)
+    if len(luck) == 0:
+        return costate, value, False
+    luck = map_state(lambda x: x + ANOTHER_LUCK, luck)
+    other, same = _marginal_values(economy, joint, state, actions, luck)
+    if not torch.allclose(value, same, rtol=1e-9, atol=0, equal_nan=True):
+        raise TypeError(
+            f"{type(economy).__name__}: what a unit of {stock(economy)!r} is worth depends on the "
+            "period's own shocks, which Euler equations cannot have. Let the state hold what is "
+            "known when agents act, and let shocks decide the next state only."
+        )
+    return costate, value, not torch.allclose(costate, other, rtol=1e-9, atol=0, equal_nan=True)
 
 
-def _marginal_values(economy, joint, state, actions):
+def _marginal_values(economy, joint, state, actions, shocks):
     learned = [name for name, role in economy.roles.items() if role.follows is None]
-    capital = state.capital.detach()
-    shape = economy.state_shapes["capital"]
+    name = stock(economy)
+    capital = getattr(state, name).detach()
+    shape = economy.state_shapes[name]
     batch = capital.shape[: capital.dim() - len(shape)]
     sizes = [economy.roles[name].n_agents for name in learned]
     chosen = torch.cat([actions[name].detach().double() for name in learned], -2)
@@ -124,20 +201,19 @@ def _marginal_values(economy, joint, state, actions):
     k = capital.reshape(*batch, -1).requires_grad_(True)
     a = chosen.reshape(*batch, -1).requires_grad_(True)
     if k.shape[-1] != a.shape[-1]:
-        raise ValueError(
-            f"{a.shape[-1]} actions cannot be matched with {k.shape[-1]} capital stocks."
+        raise TypeError(
+            f"{type(economy).__name__} has {a.shape[-1]} actions and {k.shape[-1]} stocks of "
+            f"{name!r}: an Euler equation needs one action for each stock."
         )
-    no_luck = economy.Shocks(*(k.new_zeros((*batch, *s)) for s in economy.shock_shapes.values()))
     with torch.enable_grad():
         moves = dict(zip(learned, a.reshape(chosen.shape).split(sizes, -2), strict=True))
         others = {n: x.detach().double() for n, x in actions.items() if n not in moves}
-        step = economy.step(
-            state._replace(capital=k.reshape(capital.shape)), moves | others, no_luck
-        )
-        reward = torch.cat([step.rewards[name] for name in learned], -1)
+        moved = state._replace(**{name: k.reshape(capital.shape)})
+        step = economy.step(moved, moves | others, shocks)
+        reward = torch.cat([step.rewards[role] for role in learned], -1)
         if joint:
             reward = reward.sum(-1, keepdim=True)
-        following = step.state.capital.reshape(*batch, -1)
+        following = getattr(step.state, name).reshape(*batch, -1)
         r_k, r_a = jacobians(reward, k, a)
         g_k, g_a = jacobians(following, k, a)
     if joint:
@@ -201,18 +277,32 @@ def euler_residuals(
     Tensor of float64, shape (*batch, stocks)
         Where a household would like to sell capital, which it cannot, its residual is no measure
         of error.
+
+    Raises
+    ------
+    TypeError
+        If the economy lacks what an Euler equation needs: one stock in `endogenous` with an action
+        for each of its entries, and `risk_aversion`.
+    ValueError
+        If the economy does not have the regime.
     """
+    name = stock(economy)
+    if not hasattr(economy, "risk_aversion"):
+        raise TypeError(
+            f"{type(economy).__name__} has no risk_aversion, which turns an Euler residual into a "
+            "share of consumption; marginal_values does without."
+        )
     economy, joint = in_regime(economy, regime)
-    state = in_state(economy, _in_double(economy, state))
+    state = in_state(economy, _in_double(state))
     trailing = economy.state_shapes
-    batch = state.capital.shape[: state.capital.dim() - len(trailing["capital"])]
+    batch = economy.zeros(state).shape
     flat = type(state)(
         *(
             getattr(state, n).expand((*batch, *trailing[n])).reshape(-1, *trailing[n])
             for n in state._fields
         )
     )
-    stocks = state.capital[(0,) * len(batch)].numel()
+    stocks = math.prod(trailing[name])
     size = max(1, STOCKS_AT_ONCE // stocks)
     parts = zip(*(getattr(flat, n).split(size) for n in state._fields), strict=True)
     found = [_residuals(economy, joint, policy, type(state)(*p), draws) for p in parts]
@@ -221,29 +311,38 @@ def euler_residuals(
 
 def _residuals(economy, joint, policy, state, draws):
     actions = in_actions(economy, policy(state))
-    costate, _ = _marginal_values(economy, joint, state, actions)
+    costate, _, varies = _worths(economy, joint, state, actions)
     shocks, probability = _next_shocks(economy, state, draws)
-    expected = torch.zeros_like(costate)
+    ratio = torch.zeros_like(costate)
     for j in range(probability.shape[0]):
-        following = economy.step(state, actions, map_state(lambda x: x[j], shocks)).state  # noqa: B023
+        luck = map_state(lambda x: x[j], shocks)  # noqa: B023
+        following = economy.step(state, actions, luck).state
         theirs = in_actions(economy, policy(following))
-        value = _marginal_values(economy, joint, following, theirs)[1]
+        no_luck = economy.no_luck(following)
+        value = _marginal_values(economy, joint, following, theirs, no_luck)[1]
+        if varies:
+            costate, _ = _marginal_values(economy, joint, state, actions, luck)
         weight = probability[j]
         if weight.dim() > 1:  # one for each household, and so for its stocks
             weight = weight.repeat_interleave(value.shape[-1] // weight.shape[-1], -1)
         else:
             weight = weight.unsqueeze(-1)
-        expected += weight * value
-    return 1 - (economy.discount * expected / costate) ** (-1 / economy.risk_aversion)
+        ratio += weight * value / costate
+    return 1 - (economy.discount * ratio) ** (-1 / economy.risk_aversion)
 
 
 def _next_shocks(economy, state, draws):
     """Next shocks, with probabilities for all or, where they are drawn, for each household."""
+    can_draw = hasattr(economy, "sampled_outcomes")
     try:
         shocks, probability = economy.outcomes(state)
-        if len(probability) <= EXACT_OUTCOMES:
+        if len(probability) <= EXACT_OUTCOMES or not can_draw:
             return shocks, probability
-    except TooManyOutcomes:
-        pass
-    generator = torch.Generator(state.capital.device).manual_seed(0)
+    except TooManyOutcomes as error:
+        if not can_draw:
+            raise TypeError(
+                f"{type(economy).__name__} has too many outcomes for exact expectations and no "
+                "sampled_outcomes(state, draws, generator) to draw them."
+            ) from error
+    generator = torch.Generator(economy.zeros(state).device).manual_seed(0)
     return economy.sampled_outcomes(state, draws, generator)

@@ -19,6 +19,7 @@ from ..progress import progress_bar
 from .piece import ConvergenceError, output
 from .polynomials import Polynomials
 from .productivity import JointChain
+from .regimes import require_kind
 from .solution import Solution
 from .time_iteration import LARGEST, SMALLEST, flatten_state, time_iteration
 
@@ -206,11 +207,14 @@ def markov_perfect(
 
     Raises
     ------
+    TypeError
+        If the economy is no Market: who is alone, or in a team, plays against nobody.
     ValueError
         If the economy has massless or uninformed households, or too many stocks.
     ConvergenceError
         If policy iteration has not converged.
     """
+    require_kind(economy, "markov_perfect", (Market,))
     if economy.atomistic or economy.n_uninformed:
         raise ValueError(
             f"atomistic={economy.atomistic}, n_uninformed={economy.n_uninformed}: Markov-perfect "
@@ -248,7 +252,7 @@ def markov_perfect(
                 shape = (n, len(box.capital), stocks)
                 guess = box.fit(choice.reshape(shape))
                 policy = MarkovPerfectPolicy(game, guess)
-                return Solution(economy, "markov perfect", policy, iteration)
+                return Solution(economy, "markov perfect", policy, iteration, "policy iteration")
     raise ConvergenceError(
         f"Markov-perfect equilibrium of {economy}: choices still change by {change:.0e} after "
         f"{MAX_ITERATIONS} policy iterations."

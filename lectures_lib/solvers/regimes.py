@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..economies import BrockMirman, Market, Monopolist, Planner
+from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
 from .euler import jacobians
 
@@ -32,20 +33,55 @@ REGIMES = {
 JOINT = ("planner", "monopsony")
 
 
-def resolve_regime(economy: CapitalEconomy, regime: str | None) -> str:
+def resolve_regime(economy: Economy, regime: str | None) -> str:
     """The regime that was asked for, or the economy's first.
+
+    An economy derived from one of :data:`REGIMES` has that one's.
 
     Raises
     ------
     ValueError
         If the economy does not have it.
+    TypeError
+        If none is known for the economy.
     """
-    known = REGIMES[type(economy)]
+    known = next((REGIMES[kind] for kind in type(economy).__mro__ if kind in REGIMES), None)
+    if known is None:
+        raise TypeError(f"no regime is known for {type(economy).__name__}: {known_kinds()}.")
     if regime is None:
         return known[0]
     if regime not in known:
         raise ValueError(f"regime={regime!r}: {type(economy).__name__} knows {known}.")
     return regime
+
+
+def known_kinds() -> str:
+    """The economies with exact solutions, for messages."""
+    names = ", ".join(kind.__name__ for kind in REGIMES)
+    return f"expected one of {names}, or a class derived from one of them"
+
+
+def require_kind(economy: Economy, task: str, kinds: tuple[type, ...] = (Planner, Market)):
+    """Refuse an economy that a solver's formulas are not about.
+
+    Parameters
+    ----------
+    economy : Economy
+    task : str
+        What was asked for.
+    kinds : tuple of type
+        Economies whose formulas the solver knows.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(economy, kinds):
+        names = " or a ".join(kind.__name__ for kind in kinds)
+        raise TypeError(
+            f"{task} is for a {names}, or a class derived from it; got {type(economy).__name__}. "
+            "solve(economy) picks the method where there is one, and PPO learns in any economy."
+        )
 
 
 # Newton steps for what households buy together, at most; few are needed away from kinks.
@@ -64,7 +100,8 @@ class Conditions:
     """
 
     def __init__(self, economy: CapitalEconomy, regime: str):
-        self.economy, self.regime = economy, regime
+        require_kind(economy, "Conditions")
+        self.economy, self.regime = economy, resolve_regime(economy, regime)
         self.cost = economy.unit_cost(torch.ones((), dtype=torch.float64)).item()
         n = economy.n_households
         # A household's part of the firms' profit, per square of total investment.

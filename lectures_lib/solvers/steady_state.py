@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from scipy.optimize import brentq
 
 from ..economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
 from ..economies.base import Economy
-from .euler import euler_residuals
+from .euler import euler_residuals, in_actions
 from .regimes import resolve_regime
+
+#: Economies whose steady state is known.
+KINDS = (Planner, Market, BrockMirman)
+# Relative movement of capital, and residual, that are rounding.
+AT_REST = 1e-8
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,14 @@ def steady_state(
     ValueError
         If the regime or the method is unknown.
     TypeError
-        If there is no formula for the economy.
+        If there is no formula for the economy, or for rules that a derived class has changed.
     """
-    if not isinstance(economy, Planner | Market | BrockMirman):
-        raise TypeError(f"no steady state is known for {type(economy).__name__}.")
+    if not isinstance(economy, KINDS):
+        names = ", ".join(kind.__name__ for kind in KINDS)
+        raise TypeError(
+            f"no steady state is known for {type(economy).__name__}: expected one of {names}, or a "
+            "class derived from one of them."
+        )
     regime = resolve_regime(economy, regime)
     if method == "closed form":
         capital = economy.efficient_capital * _distortion(economy, regime)
@@ -82,7 +91,30 @@ def steady_state(
         capital = _root(economy, regime)
     else:
         raise ValueError(f"method={method!r}: expected 'closed form' or 'root finder'.")
-    return _quantities(economy, capital)
+    found = _quantities(economy, capital)
+    if type(economy) not in KINDS:
+        _require_at_rest(economy, regime, found)
+    return found
+
+
+def _require_at_rest(economy, regime, found) -> None:
+    """Refuse what is no steady state of a derived class, whose own rules may be others."""
+    state, policy = _at(economy, found)
+    moves = (_stocks_after(policy.economy, policy, state) / found.capital - 1).abs().max().item()
+    residual = euler_residuals(policy.economy, policy, state, regime).abs().max().item()
+    if not max(moves, residual) < AT_REST:
+        base = next(kind for kind in KINDS if isinstance(economy, kind)).__name__
+        raise TypeError(
+            f"{type(economy).__name__} has other rules than {base}: at {base}'s steady state its "
+            f"capital moves by {moves:.1e} a period and its Euler residual is {residual:.1e}. No "
+            "formula is known for it."
+        )
+
+
+def _stocks_after(economy, policy, state):
+    return economy.step(
+        state, in_actions(economy, policy(state)), economy.no_luck(state)
+    ).state.capital
 
 
 def _distortion(economy, regime) -> float:
@@ -118,31 +150,45 @@ def _quantities(economy, capital) -> SteadyState:
 
 
 def without_risk(economy: Economy) -> Economy:
-    """The same economy with every productivity fixed at its mean."""
+    """The same economy with every chain among its parameters fixed at its mean.
+
+    Raises
+    ------
+    TypeError
+        If it is no economy.
+    """
+    if not isinstance(economy, Economy):
+        raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
+    parameters = {f.name: getattr(economy, f.name) for f in fields(economy) if f.init}
     chains = {
-        name: MarkovChain((getattr(economy, name).mean,), ((1.0,),))
-        for name in ("idiosyncratic", "aggregate")
-        if hasattr(economy, name)
+        name: MarkovChain((x.mean,), ((1.0,),))
+        for name, x in parameters.items()
+        if isinstance(x, MarkovChain)
     }
     return replace(economy, **chains)
 
 
+def _at(economy, quantities):
+    """A state without risk at these quantities, and the policy that belongs to them."""
+    riskless = without_risk(economy)
+    if isinstance(riskless, BrockMirman):
+        action = quantities.consumption
+    elif getattr(riskless, "action", "spending") == "quantity":
+        action = quantities.investment
+    else:
+        action = quantities.saving_share / riskless.n_goods
+    template = riskless.reset((1,), torch.Generator().manual_seed(0), torch.float64)
+    capital = torch.full_like(template.capital, quantities.capital)
+    state = template._replace(**dict.fromkeys(riskless.endogenous, capital))
+    return state, FixedAction(riskless, action)
+
+
 def _root(economy, regime) -> float:
     riskless = without_risk(economy)
-    generator = torch.Generator().manual_seed(0)
-    template = riskless.reset((1,), generator, torch.float64)
 
     def residual(capital: float) -> float:
-        quantities = _quantities(riskless, capital)
-        if isinstance(riskless, BrockMirman):
-            action = quantities.consumption
-        elif getattr(riskless, "action", "spending") == "quantity":
-            action = quantities.investment
-        else:
-            action = quantities.saving_share / riskless.n_goods
-        stocks = {name: torch.full_like(template.capital, capital) for name in riskless.endogenous}
-        policy = FixedAction(riskless, action)
-        return euler_residuals(riskless, policy, template._replace(**stocks), regime).mean().item()
+        state, policy = _at(riskless, _quantities(riskless, capital))
+        return euler_residuals(riskless, policy, state, regime).mean().item()
 
     # Widen a bracket around one, without help from the formula that is being verified.
     low = high = 1.0

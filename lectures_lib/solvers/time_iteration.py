@@ -8,20 +8,20 @@ where households decide jointly.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..economies.base import map_state
 from ..economies.capital import CapitalEconomy
-from .piece import ConvergenceError, Piece
-from .polynomials import Polynomials
+from .domain import Domain
+from .piece import Piece
+from .polynomials import NODES_PER_COEFFICIENT, Polynomials
 from .productivity import JointChain
-from .regimes import Conditions
+from .regimes import Conditions, require_kind
 from .splines import Splines
+from .visited import initial_sample, join, visited_states
 
 #: Degrees of the polynomials by the numbers of households and goods: on the first box and, with
 #: several of both, on the ergodic set's. Found by raising them until residuals were small enough.
@@ -48,14 +48,10 @@ WIDEST = (0.05, 20.0)
 # Room between the states that an economy visits and the ends of a box that is made for them, and
 # boxes that are tried.
 ROOM, BOXES = 1.1, 4
-# Paths that find where the economy goes, and periods at most.
-PATHS, PERIODS = 64, 600
+# Nodes, over all combinations of productivities, that take minutes and gigabytes.
+MOST_POINTS = 100_000
 # Least half-width, in logs, of the two boxes for several goods.
 WIDE, NARROW = 0.3, 0.1
-
-
-class OutsideDomain(UserWarning):
-    """A rule was asked for choices at states for which it has not been solved."""
 
 
 class InvestmentPolicy:
@@ -69,15 +65,14 @@ class InvestmentPolicy:
 
     Attributes
     ----------
-    domain : tuple of float
-        Smallest and largest stock of capital for which the rule holds. Asked about others, it
-        warns (:class:`OutsideDomain`).
+    domain : Domain
+        For which capital the rule holds.
     """
 
     def __init__(self, economy: CapitalEconomy, pieces):
         self.economy, self.pieces = economy, tuple(pieces)
-        self.has_warned = False
-        self.domain = (self.pieces[-1].basis.low, self.pieces[-1].basis.high)
+        basis = self.pieces[-1].basis
+        self.domain = Domain(basis.low, basis.high)
 
     def __repr__(self):
         return f"{type(self).__name__}({', then '.join(repr(p.basis) for p in self.pieces)})"
@@ -85,7 +80,7 @@ class InvestmentPolicy:
     def investment(self, state) -> Tensor:
         """Investment (*batch, N, M) in float64, on the CPU."""
         flat, index = flatten_state(self.pieces[0].chain, state)
-        warn_outside(self, flat)
+        self.domain.check(flat, self)
         if len(self.pieces) == 1:
             return self.pieces[0].invest(flat, index).reshape(state.capital.shape)
         outer, inner = self.pieces
@@ -106,21 +101,6 @@ class InvestmentPolicy:
         return {name: action.to(capital.dtype) for name, action in actions.items()}
 
 
-def warn_outside(policy, capital) -> None:
-    """Say, once for each policy, for which capital it holds if it was asked about other."""
-    low, high = policy.domain
-    least, most = capital.min().item(), capital.max().item()
-    if (least < low or most > high) and not policy.has_warned:
-        policy.has_warned = True
-        warnings.warn(
-            f"{policy!r} was found for capital from {low:.4g} to {high:.4g} and is extrapolated to "
-            f"{least if least < low else most:.4g}: say what you need, as in solve(economy, "
-            "domain=(lowest, highest)).",
-            OutsideDomain,
-            stacklevel=4,
-        )
-
-
 def flatten_state(chain, state) -> tuple[Tensor, Tensor]:
     """Capital (points, N, M), of the crowd if there is one, and index of productivity (points,)."""
     capital = getattr(state, "crowd", state.capital).double().cpu()
@@ -129,9 +109,34 @@ def flatten_state(chain, state) -> tuple[Tensor, Tensor]:
 
 
 def can_iterate(economy: CapitalEconomy, regime: str) -> bool:
-    """Whether time iteration is for this number of households and goods."""
-    joint = Conditions(economy, regime).joint
-    return (economy.n_households, economy.n_goods) in (JOINT_SIZES if joint else DEGREES)
+    """Whether time iteration is for an economy of this size, and affordable."""
+    size, kinked = (economy.n_households, economy.n_goods), _is_kinked(economy, regime)
+    if size not in _sizes(economy, regime):
+        return False
+    return _points(economy, kinked, _usual_fineness(size, kinked)[-1]) <= MOST_POINTS
+
+
+def _sizes(economy, regime):
+    return JOINT_SIZES if Conditions(economy, regime).joint else tuple(DEGREES)
+
+
+def _is_kinked(economy, regime):
+    return Conditions(economy, regime).joint and economy.n_households > 1
+
+
+def _usual_fineness(size, kinked):
+    """Nodes of the splines, or degrees of the polynomials."""
+    return (NODES[size[0]],) if kinked else DEGREES[size]
+
+
+def _points(economy, kinked, fine):
+    """How many nodes there are, over all combinations of productivities."""
+    stocks = economy.n_households * economy.n_goods
+    if kinked:
+        nodes = math.comb(fine + stocks - 1, stocks)
+    else:
+        nodes = math.ceil(NODES_PER_COEFFICIENT * math.comb(stocks + fine, fine))
+    return JointChain.count(economy) * nodes
 
 
 @torch.no_grad()
@@ -172,29 +177,35 @@ def time_iteration(
     ValueError
         If the economy is too large for it, or the domain is none.
     """
+    require_kind(economy, "time_iteration")
     size = (economy.n_households, economy.n_goods)
-    conditions = Conditions(economy, regime)
-    if degrees is None and not can_iterate(economy, regime):
+    conditions, kinked = Conditions(economy, regime), _is_kinked(economy, regime)
+    if degrees is None and size not in _sizes(economy, regime):
         raise ValueError(
             f"n_households={size[0]}, n_goods={size[1]}: time iteration in the regime {regime!r} "
-            f"is for the sizes {sorted(JOINT_SIZES if conditions.joint else DEGREES)}; "
-            "use method='network'."
+            f"is for the sizes {sorted(_sizes(economy, regime))}; use method='network'."
         )
     chain = JointChain(economy)
     if min(size) > 1:
         if domain is not None:
             raise ValueError(
                 f"domain={domain}: with several households and goods the rule is found around the "
-                "states that the economy visits; use method='network' for others."
+                "states that the economy visits, and nowhere else."
             )
         return _several_goods(economy, conditions, chain, degrees or DEGREES[size], tolerance)
-    low, high = _first_box(economy, domain)
-    usual = _usual_box(economy)
-    kinked, piece, iterations = conditions.joint and size[0] > 1, None, 0
+    (low, high), usual = _first_box(economy, domain), _usual_box(economy)
+    piece, iterations = None, 0
     for _ in range(BOXES):
-        wider = math.log(high / low) / math.log(usual[1] / usual[0])
-        fine = (degrees or ((NODES[size[0]],) if kinked else DEGREES[size]))[0]
-        fine = math.ceil(fine * max(1.0, wider))
+        fine = (degrees or _usual_fineness(size, kinked))[0]
+        # A wider box needs more.
+        fine = math.ceil(fine * max(1.0, math.log(high / low) / math.log(usual[1] / usual[0])))
+        points = _points(economy, kinked, fine)
+        if points > MOST_POINTS:
+            raise ValueError(
+                f"time iteration for capital between {low:.3g} and {high:.3g} needs {points:,} "
+                f"nodes, more than {MOST_POINTS:,}: ask for a smaller domain, have fewer levels of "
+                "productivity, or use method='network'."
+            )
         if kinked:
             basis = Splines(low, high, fine, chain)
         else:
@@ -204,23 +215,24 @@ def time_iteration(
             piece.start_from(before.log_worth)
         iterations += piece.converge(tolerance)
         policy = InvestmentPolicy(economy, [piece])
-        policy.has_warned = True  # the box is about to grow
-        visited = join(*visited_states(economy, policy))
-        binds = bool((policy.investment(visited) == 0).any())
-        policy.has_warned = False
+        with policy.domain.silent():  # the box may be about to grow
+            visited = join(*visited_states(economy, policy))
+            binds = bool((policy.investment(visited) == 0).any())
         stocks = getattr(visited, "crowd", visited.capital)
         least, most = stocks.min().item(), stocks.max().item()
-        if low <= least and most <= high and (kinked or not binds or size not in KINKED_SIZES):
+        switch = binds and not kinked and size in KINKED_SIZES and degrees is None
+        switch = switch and _points(economy, True, NODES[size[0]]) <= MOST_POINTS
+        if low <= least and most <= high and not switch:
             break
         low, high = min(low, least / ROOM), max(high, most * ROOM)
-        if binds and not kinked and size in KINKED_SIZES:
+        if switch:
             kinked, piece = True, None
     return policy, iterations
 
 
 def _first_box(economy, domain):
     """Where the economy starts, and what is asked for or, by default, what lies around."""
-    sample = _initial(economy, PATHS).capital
+    sample = initial_sample(economy).capital
     low, high = sample.min().item() / ROOM, sample.max().item() * ROOM
     if domain is None:
         domain = _usual_box(economy)
@@ -270,32 +282,3 @@ def _several_goods(economy, conditions, chain, degrees, tolerance):
             expected = piece.log_worth
         pieces.append(piece)
     return InvestmentPolicy(economy, pieces), iterations
-
-
-def _initial(economy, paths):
-    return economy.reset((paths,), torch.Generator().manual_seed(0), torch.float64)
-
-
-def visited_states(economy, policy):
-    """Where a policy leads to.
-
-    Returns
-    -------
-    start, way, late : State
-        Initial states; some on the way from there; and some after the start is forgotten.
-    """
-    forgotten = min(math.ceil(6 / economy.delta), PERIODS // 2)
-    generator = torch.Generator().manual_seed(1)
-    state = start = _initial(economy, PATHS)
-    way, late = [], []
-    for t in range(1, 2 * forgotten + 1):
-        shocks = economy.draw((PATHS,), generator, torch.float64)
-        state = economy.step(state, policy(state), shocks).state
-        if t % 10 == 0:
-            (late if t > forgotten else way).append(state)
-    return start, join(*way), join(*late)
-
-
-def join(*states):
-    """Several batches of states as one."""
-    return map_state(lambda *x: torch.cat(x), *states)

@@ -6,15 +6,9 @@ import pytest
 import torch
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
-from lectures_lib.evaluation import DynamicAccuracy, accuracy, dynamic_accuracy
+from lectures_lib.evaluation import DynamicAccuracy, dynamic_accuracy
 from lectures_lib.evaluation.accuracy import EulerImplied
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch):
-    """Comparisons that start early: they need not start in the ergodic distribution."""
-    monkeypatch.setattr(accuracy, "ERGODIC_AFTER", 10)
 
 
 def consume(share, economy):

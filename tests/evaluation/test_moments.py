@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from lectures_lib.economies import (
@@ -13,9 +14,11 @@ from lectures_lib.economies import (
     MarkovChain,
     Monopolist,
     Planner,
+    map_state,
 )
-from lectures_lib.evaluation import ergodic_moments, initial_states, simulate
-from lectures_lib.evaluation.moments import MomentSums
+from lectures_lib.evaluation import burn_in, ergodic_moments, initial_states, simulate
+from lectures_lib.evaluation.moments import CORRELATION, MomentSums
+from lectures_lib.evaluation.simulation import walk
 from lectures_lib.solvers import solve, steady_state, without_risk
 
 QUANTITIES = ("capital", "consumption", "saving share", "investment", "output")
@@ -33,13 +36,18 @@ class Clever:
 def closed_form(economy):
     """Mean and standard deviation of capital: log K' = log(alpha beta Z) + alpha log(K / K*).
 
-    Independent Z make the moments of K / K* products over lags l of those of Z^(alpha^l).
+    K / K* is a product over lags l of Z^(alpha^l), and expectations go backwards in time.
     """
-    z, ab = np.array(economy.aggregate.values), economy.alpha * economy.beta
-    powers = economy.alpha ** np.arange(30)
-    mean = ab * np.prod([(z**e).mean() for e in powers])
-    second = ab**2 * np.prod([(z ** (2 * e)).mean() for e in powers])
-    return mean, math.sqrt(second - mean**2)
+    chain, ab = economy.aggregate, economy.alpha * economy.beta
+    before = np.array(chain.transition).T * chain.stationary / chain.stationary[:, None]
+
+    def moment(power):
+        expected = np.ones(len(chain))
+        for lag in reversed(range(400)):
+            expected = np.array(chain.values) ** (power * economy.alpha**lag) * (before @ expected)
+        return ab**power * (chain.stationary @ expected)
+
+    return moment(1), math.sqrt(moment(2) - moment(1) ** 2)
 
 
 def test_moments_are_those_of_the_closed_form_up_to_their_standard_errors():
@@ -52,6 +60,77 @@ def test_moments_are_those_of_the_closed_form_up_to_their_standard_errors():
     assert moments["mean of saving share"].standard_error < 1e-15
     assert moments["s.d. of saving share"].value < 1e-12
     assert math.isnan(moments["correlation of saving share and productivity"].value)
+
+
+def trials(policy, economy, paths, periods, first, number=200):
+    """Moments of many simulations at once, which differ in their luck."""
+    start, sums = initial_states(policy, economy, number * paths, seed=0), MomentSums(economy)
+    for t, state, step in walk(policy, economy, start, first + periods, seed=0):
+        if t >= first:
+            state = map_state(lambda x: x.unflatten(0, (number, paths)), state)
+            sums.add(state, {k: x.unflatten(0, (number, paths)) for k, x in step.info.items()})
+    return sums.moments()
+
+
+def covers(estimate, truth, paths):
+    """In how many trials a 95% interval (Student's t) has the truth in it."""
+    assert estimate.value.shape == (200,)
+    away = np.abs(estimate.value - truth) / estimate.standard_error
+    return (away < scipy.stats.t.ppf(0.975, paths - 1)).sum()
+
+
+# A binomial variable of 200 trials with a chance of 95% is outside in one case of 500.
+COVERED = range(180, 200)
+
+
+@pytest.mark.parametrize("paths", [8, 512])
+@pytest.mark.parametrize(("alpha", "stay"), [(0.36, 0.5), (0.36, 0.9), (0.95, 0.5), (0.95, 0.8)])
+def test_intervals_cover_the_closed_form(alpha, stay, paths):
+    # With alpha = .95, all of the periods that count remember the same luck.
+    economy = BrockMirman(alpha, aggregate=MarkovChain.symmetric((0.95, 1.05), stay))
+    policy, ab = solve(economy).policy, economy.alpha * economy.beta
+    found = trials(policy, economy, paths, periods=40, first=burn_in(policy, economy, least=0))
+    mean, sd = closed_form(economy)
+    # Next capital is the share alpha beta of output, and the rest is consumed.
+    for name, factor in (("capital", 1), ("output", 1 / ab), ("consumption", 1 / ab - 1)):
+        assert covers(found[f"mean of {name}"], factor * mean, paths) in COVERED
+        if paths == 512 or alpha == 0.36:
+            # Where spreads and their errors are large together, intervals are wider than needed.
+            assert covers(found[f"s.d. of {name}"], factor * sd, paths) >= 180
+
+
+@pytest.mark.parametrize("paths", [8, 64])
+@pytest.mark.parametrize("stay", [0.5, 0.9, 0.95])
+def test_intervals_cover_the_moments_of_chains(stay, paths):
+    chains = {
+        name: MarkovChain.symmetric(values, stay)
+        for name, values in (("idiosyncratic", (0.9, 1.1)), ("aggregate", (0.8, 1.2)))
+    }
+    economy = Planner(**chains)
+
+    def policy(state, moved=None):
+        own, common = state.idiosyncratic.unsqueeze(-1), state.aggregate[..., None, None]
+        return {"planner": 0.08 + 0.03 * own + 0.01 * common + 0 * state.capital}
+
+    found = trials(policy, economy, paths, periods=40, first=0)  # chains begin stationary
+    own, common = np.meshgrid([0, 1], [0, 1])
+    share = 0.08 + 0.03 * own + 0.01 * common
+    productivity = (0.9 + 0.2 * own) * (0.8 + 0.4 * common)
+    truths = {
+        "mean of saving share": share.mean(),
+        "s.d. of saving share": share.std(),
+        CORRELATION: np.corrcoef(share.ravel(), productivity.ravel())[0, 1],
+    }
+    for name, truth in truths.items():
+        assert covers(found[name], truth, paths) in COVERED, name
+
+
+def test_what_does_not_vary_has_no_standard_deviation_and_no_error():
+    economy = without_risk(Planner())
+    moments = ergodic_moments(FixedAction(economy, 0.08), economy, paths=16, periods=20)
+    for name in ("capital", "consumption", "saving share", "investment", "output"):
+        (mean, error), (sd, its_error) = (moments[f"{m} of {name}"] for m in ("mean", "s.d."))
+        assert max(error, sd, its_error) < 1e-11 * mean
 
 
 def test_independent_seeds_scatter_by_what_the_standard_errors_say():
@@ -77,9 +156,9 @@ def test_errors_are_those_of_paths_which_are_independent_and_not_of_periods():
     assert error == pytest.approx(by_path.std().item() / 8, rel=1e-9)
     value, error = moments["s.d. of capital"]
     assert value == pytest.approx(capital.std(correction=0).item(), rel=1e-9)
-    # The jackknife over paths, which knows nothing of the delta method.
+    # The jackknife over paths.
     left_out = [np.delete(capital.numpy(), i, 1).std() for i in range(64)]
-    assert error == pytest.approx(np.std(left_out) * math.sqrt(63), rel=0.1)
+    assert error == pytest.approx(np.std(left_out) * math.sqrt(63), rel=1e-7)
 
 
 def test_the_errors_of_the_correlation_are_the_jackknifes():
@@ -93,7 +172,7 @@ def test_the_errors_of_the_correlation_are_the_jackknifes():
     value, error = moments["correlation of saving share and productivity"]
     assert value == pytest.approx(corr(x, y), rel=1e-9)
     left_out = [corr(np.delete(x, i, 1), np.delete(y, i, 1)) for i in range(48)]
-    assert error == pytest.approx(np.std(left_out) * math.sqrt(47), rel=0.1)
+    assert error == pytest.approx(np.std(left_out) * math.sqrt(47), rel=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +192,7 @@ def test_every_economy_has_its_quantities(economy, beside):
     quantities = {*QUANTITIES, *beside}
     assert set(moments) == {
         *(f"{moment} of {x}" for x in quantities for moment in ("mean", "s.d.")),
-        "correlation of saving share and productivity",
+        CORRELATION,
     }
     total = moments.get("mean of total capital")
     if total:

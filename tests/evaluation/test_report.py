@@ -23,7 +23,9 @@ OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
 @pytest.fixture
 def soon(monkeypatch):
     """Reports on fewer periods, for economies whose exact solutions take time to simulate."""
-    monkeypatch.setattr(report_module, "ERGODIC_AFTER", 50)
+    monkeypatch.setattr(report_module, "burn_in", lambda policy, economy: 50)
+    monkeypatch.setattr(report_module, "SHORTEST", 50)
+    monkeypatch.setattr(report_module, "KEPT", 50)
 
 
 def consume(share, economy=GROWTH):

@@ -1,0 +1,90 @@
+"""Impulse responses in nonlinear economies. Chapter *Global solution*."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..economies.base import Economy
+from .long_run import ergodic_states
+from .simulation import as_policy, batch_shape, initial_states, walk
+
+#: What impulse responses are computed of, where an economy has it.
+RESPONSES = (
+    *("capital", "output", "consumption", "investment", "saving_share"),
+    *("price", "customers", "sales"),
+)
+
+
+def impulse_response(
+    policy,
+    economy: Economy,
+    shock: str = "aggregate",
+    periods: int = 60,
+    paths: int = 4096,
+    seed: int = 0,
+    household: int | None = None,
+) -> dict[str, Tensor]:
+    r"""Generalised impulse responses to the highest value of a productivity chain.
+
+    .. math:: \frac{E[x_t \mid s_0 = s_{\max}]}{E[x_t]} - 1,
+
+    expectations over the policy's ergodic distribution and over all later shocks, which both
+    paths of a pair share.
+
+    Parameters
+    ----------
+    policy : callable or Solution
+    economy : Economy
+    shock : str
+        Name of the state's field that is moved in period 0.
+    periods, paths, seed : int
+    household : int, optional
+        The one household whose own productivity is moved, and whose quantities respond; by default
+        those of all.
+
+    Returns
+    -------
+    dict of str to Tensor, shape (periods,) or (runs, periods)
+        Relative deviations of what the economy has of capital, output, consumption, investment,
+        saving share, price, customers and sales.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the policy never forgets where it began, so that it has no ergodic distribution.
+
+    Raises
+    ------
+    ValueError
+        If the economy has no such chain or household.
+    """
+    policy = as_policy(policy)
+    if shock not in economy.state_shapes or shock in economy.endogenous:
+        chains = [n for n in economy.state_shapes if n not in economy.endogenous]
+        raise ValueError(f"shock={shock!r}: expected one of {chains}.")
+    n = economy.state_shapes[economy.endogenous[0]][0]
+    if household is not None and not 0 <= household < n:
+        raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
+    start = initial_states(policy, economy, paths, seed)
+    base = ergodic_states(policy, economy, start, seed)
+    index = getattr(base, shock).clone()
+    who = index[..., household] if household is not None and economy.state_shapes[shock] else index
+    who.fill_(len(getattr(economy, shock)) - 1)
+    batch = batch_shape(economy, base)
+    responses: dict[str, list] = {}
+    pairs = zip(
+        walk(policy, economy, base, periods, seed + 1),
+        walk(policy, economy, base._replace(**{shock: index}), periods, seed + 1),
+        strict=True,
+    )
+    for pair in pairs:
+        for name in RESPONSES:
+            if name not in pair[0].step.info:
+                continue
+            x = [p.step.info[name] for p in pair]
+            if household is not None and name != "price":
+                x = [q.select(len(batch), household) for q in x]
+            before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)
+            responses.setdefault(name, []).append(after / before - 1)
+    return {name: torch.stack(response, -1) for name, response in responses.items()}
