@@ -12,7 +12,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_N
 # Numbers as processors of two older kinds round them; tests/test_rounding.py says which settings
 # change anything here. A kernel of OpenBLAS that the machine itself sets, as some must, stays.
 ROUNDING_SSE  := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE \
-  OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Prescott)
+  OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Nehalem)
 ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
   OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Haswell)
 
@@ -35,11 +35,13 @@ $(ONE_THREAD) $1 $(BIN)/python -m pytest --nbval-lax book/framework/planner.ipyn
   book/framework/market.ipynb -n 2 --dist loadscope --nbval-cell-timeout=600 -p no:cacheprovider
 endef
 
+# Economies, solvers, measures and two chapters, as machines would have it that are not this one.
 test-rounding: .venv/installed
 	$(BIN)/python -m pytest tests/test_rounding.py
 	$(call test-rounded,$(ROUNDING_SSE))
 	$(call test-rounded,$(ROUNDING_AVX2))
 
+# With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
 	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book -m 'not learning' -n 2
 
