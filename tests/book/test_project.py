@@ -1,7 +1,10 @@
 """The files of the top level say the same thing, and each thing once."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -61,6 +64,15 @@ def test_every_python_that_is_named_is_tested():
     assert publish["python-version"] in pythons
     readme = (ROOT / "README.md").read_text()
     assert f"Python {', '.join(pythons[:-1])} or {pythons[-1]}" in readme
+
+
+def test_compiled_code_lies_where_the_readme_lets_it_lie(tmp_path):
+    (variable,) = re.findall(r"`export (\w+)=[\w/]+`", (ROOT / "README.md").read_text())
+    script, cache = tmp_path / "compiled.py", tmp_path / "cache"
+    script.write_text("import numba\n\n@numba.njit(cache=True)\ndef f():\n    pass\n\nf()\n")
+    environ = os.environ | {variable: str(cache)}
+    subprocess.run([sys.executable, script], env=environ, check=True)
+    assert list(cache.rglob("compiled*.nbi")) and not (tmp_path / "__pycache__").exists()
 
 
 def test_binder_installs_the_package_from_here_and_repeats_no_version():
