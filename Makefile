@@ -1,14 +1,22 @@
-# make book | test | execute | lab | bench | notebooks | clean
+# make book | test | test-rounding | test-oldest | execute | lab | bench | notebooks | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv.
 
 PYTHON ?= python3
 BIN    := .venv/bin
+OLDEST := .venv-oldest/bin
 PIP    := $(BIN)/python -m pip install -qq -c constraints.txt
 
 # Two notebooks run side by side in the tests: one thread each keeps their running times honest.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
-.PHONY: book test execute lab bench notebooks clean
+# Numbers as processors of two older kinds round them; tests/test_rounding.py says which settings
+# change anything here. A kernel of OpenBLAS that the machine itself sets, as some must, stays.
+ROUNDING_SSE  := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE \
+  OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Nehalem)
+ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+  OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Haswell)
+
+.PHONY: book test test-rounding test-oldest execute lab bench notebooks clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -19,6 +27,23 @@ test: .venv/installed
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -n 2
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
+
+define test-rounded
+$(ONE_THREAD) $1 $(BIN)/python -m pytest tests/test_markov.py tests/test_networks.py \
+  tests/economies tests/solvers tests/evaluation -n 2
+$(ONE_THREAD) $1 $(BIN)/python -m pytest --nbval-lax book/framework/planner.ipynb \
+  book/framework/market.ipynb -n 2 --dist loadscope --nbval-cell-timeout=600 -p no:cacheprovider
+endef
+
+# Economies, solvers, measures and two chapters, as machines would have it that are not this one.
+test-rounding: .venv/installed
+	$(BIN)/python -m pytest tests/test_rounding.py
+	$(call test-rounded,$(ROUNDING_SSE))
+	$(call test-rounded,$(ROUNDING_AVX2))
+
+# With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
+test-oldest: .venv-oldest/installed
+	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book -m 'not learning' -n 2
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed
@@ -42,14 +67,23 @@ clean:
 
 # The file's date says for which pyproject.toml and constraints.txt the environment was made.
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "The book needs Python 3.11 or newer, and '$(PYTHON)' is not."; \
 	  echo "Name another one, for example: make book PYTHON=python3.12"; exit 1; }
 	@echo "Installing into .venv (some minutes the first time)"
-	$(PYTHON) -m venv .venv
+	"$(PYTHON)" -m venv .venv
 	$(PIP) -e '.[book,test]'
 	touch $@
 
 .venv/installed-bench: .venv/installed
 	$(PIP) -e '.[bench]'
+	touch $@
+
+.venv-oldest/installed: pyproject.toml constraints-oldest.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' || { \
+	  echo "The lowest versions are made for Python 3.11 and 3.12, and '$(PYTHON)' is neither."; \
+	  echo "Name another one, for example: make test-oldest PYTHON=python3.11"; exit 1; }
+	@echo "Installing into .venv-oldest (some minutes the first time)"
+	"$(PYTHON)" -m venv .venv-oldest
+	$(OLDEST)/python -m pip install -qq -c constraints-oldest.txt -e '.[test]'
 	touch $@

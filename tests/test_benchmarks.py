@@ -33,6 +33,7 @@ def test_the_row_of_the_best_constant_share():
     assert 100 * report.policy_error_mean == pytest.approx(row["policy_error"], rel=1e-3)
 
 
+@pytest.mark.learning
 def test_a_seed_of_ppo_is_as_precise_as_its_row():
     rows = STORED["learners"]["PPO, common shocks"]
     agent = PPO(ECONOMY, seed=rows[0]["seed"], device="cpu")
@@ -97,6 +98,7 @@ def test_a_row_of_the_tables():
     assert abs(found.count - stored["iterations"]) <= 1
 
 
+@pytest.mark.learning
 def test_a_row_of_q_learning():
     stored = PRIMER["q_learning"]["1,000 learners, 1 million updates"]
     economy = Monopolist()
@@ -110,6 +112,7 @@ def test_a_row_of_q_learning():
     assert np.median(errors) == pytest.approx(stored["error"], rel=0.2)
 
 
+@pytest.mark.learning
 def test_a_seed_of_dqn_loses_as_little_as_its_row():
     stored = PRIMER["dqn"]["whole"]
     economy = Monopolist()
@@ -120,6 +123,7 @@ def test_a_seed_of_dqn_loses_as_little_as_its_row():
     assert 100 * report.consumption_equivalent_loss < 2 * max(stored["losses_to_any_price"])
 
 
+@pytest.mark.learning
 def test_a_seed_of_sac_is_as_precise_as_its_row():
     stored = PRIMER["actor_critics"]["Brock-Mirman: SAC, common shocks, default"]
     economy = BrockMirman()
@@ -136,6 +140,7 @@ def test_every_part_of_the_primer_says_where_its_numbers_come_from(part):
     assert made["device"] and made["date"] and made["versions"]["torch"]
 
 
+@pytest.mark.learning
 def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
     rows = EXERCISES["collusion"]["team credit, N = 1"]
     (exact,) = (r for r in EXERCISES["collusion"]["exact, N = 1"] if r["seed"] == "monopsony")

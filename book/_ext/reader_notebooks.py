@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 from execute import BOOK, find_notebooks
-from repository import find_address
+from repository import find_repository
 
 
 def write_copy(path: Path, copy: Path, address: str, folder: Path) -> None:
@@ -27,12 +27,15 @@ def write_copy(path: Path, copy: Path, address: str, folder: Path) -> None:
 
 def main() -> None:
     root = BOOK.parent
-    address = find_address(root)
-    if address is None:
-        sys.exit("No address to install from: set GITHUB_REPOSITORY=owner/name or add a remote.")
+    repository = find_repository(root)
+    if repository is None:
+        sys.exit(
+            "No address to install from: set GITHUB_REPOSITORY=owner/name, or add the remote "
+            f"'origin' on GitHub to a repository whose top folder is {root}."
+        )
     for path in find_notebooks():
         relative = path.relative_to(root)
-        write_copy(path, Path(sys.argv[1]) / relative, address, relative.parent)
+        write_copy(path, Path(sys.argv[1]) / relative, repository.address, relative.parent)
 
 
 if __name__ == "__main__":

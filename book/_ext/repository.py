@@ -1,16 +1,24 @@
 """Find the repository's address when the book is built and switch on the buttons that need it.
 
-A fork, a clone without a remote and the published book all build from the same files. Without an
-address the buttons are absent, so that none of them can lead nowhere.
+A fork, a clone without a remote, an unpacked archive and the published book all build from the same
+files. Without an address the buttons are absent, so that none of them can lead nowhere.
 """
 
 import os
 import re
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
-BRANCH = "main"
+DEFAULT_BRANCH = "HEAD"  # as GitHub and Binder call it, whatever its name
 COLAB_BRANCH = "notebooks"  # made by book/_ext/reader_notebooks.py
+
+
+class Repository(NamedTuple):
+    """Where readers find the book's files: a page of GitHub, and a branch that is there."""
+
+    address: str
+    branch: str
 
 
 def from_remote(remote: str) -> str | None:
@@ -23,26 +31,55 @@ def from_remote(remote: str) -> str | None:
     return "https://github.com/{}/{}".format(*match.groups()) if match else None
 
 
-def find_address(folder: str | Path, environ=os.environ) -> str | None:
-    """The address from GITHUB_REPOSITORY, else from the remote `origin`, else None."""
-    if name := environ.get("GITHUB_REPOSITORY"):
-        return from_remote(f"https://github.com/{name}")
+def ask_git(folder: str | Path, *question: str) -> str:
+    """What git answers: nothing where it is not installed, or knows no answer."""
+    # Within a hook these name the hook's repository, whatever the folder.
+    environ = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE")}
+    command = ["git", "-C", folder, *question]
     try:
-        remote = subprocess.run(
-            ["git", "-C", str(folder), "remote", "get-url", "origin"],
-            capture_output=True,
-            text=True,
-        )
-    except OSError:  # git is not installed
+        answer = subprocess.run(command, capture_output=True, text=True, env=environ)
+    except OSError:
+        return ""
+    return answer.stdout.rstrip("\n") if answer.returncode == 0 else ""
+
+
+def is_same(folder: str | Path, other: str | Path) -> bool:
+    return os.path.realpath(folder) == os.path.realpath(other)
+
+
+def ask_origin(folder: str | Path) -> Repository | None:
+    """The remote `origin` of a repository, where it is on GitHub and `folder` is its top folder.
+
+    A book that lies deeper in a repository is none of its files. The branch is the one that is
+    checked out, where the remote has it, else the remote's default.
+    """
+    top = ask_git(folder, "rev-parse", "--show-toplevel")
+    if not (top and is_same(top, folder)):
         return None
-    return from_remote(remote.stdout)
+    address = from_remote(ask_git(folder, "remote", "get-url", "origin"))
+    branch = ask_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    is_there = branch and ask_git(folder, "rev-parse", "--verify", f"refs/remotes/origin/{branch}")
+    return address and Repository(address, branch if is_there else DEFAULT_BRANCH)
+
+
+def find_repository(folder: str | Path, environ=os.environ) -> Repository | None:
+    """The one that GITHUB_REPOSITORY names, else the remote `origin`, else None."""
+    origin = ask_origin(folder)
+    name = environ.get("GITHUB_REPOSITORY")
+    # A person names the book's repository; GitHub the one that it works on, and where that lies.
+    if not name or not is_same(environ.get("GITHUB_WORKSPACE", folder), folder):
+        return origin
+    address = from_remote(f"https://github.com/{name}")
+    if origin and origin.address == address:
+        return origin
+    return address and Repository(address, DEFAULT_BRANCH)
 
 
 def add_buttons(app, config):
-    if address := find_address(app.srcdir):
+    if repository := find_repository(app.srcdir):
         config.html_theme_options |= {
-            "repository_url": address,
-            "repository_branch": BRANCH,
+            "repository_url": repository.address,
+            "repository_branch": repository.branch,
             "use_repository_button": True,
             "use_issues_button": True,
             "use_source_button": True,
@@ -56,10 +93,11 @@ def add_buttons(app, config):
 
 def open_colab_with_the_package(app, pagename, templatename, context, doctree):
     """Lead the Colab button to the copy of the notebook that installs the package first."""
+    branch = app.config.html_theme_options.get("repository_branch")
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button["text"] == "Colab":
-                button["url"] = button["url"].replace(f"/blob/{BRANCH}/", f"/blob/{COLAB_BRANCH}/")
+                button["url"] = button["url"].replace(f"/blob/{branch}/", f"/blob/{COLAB_BRANCH}/")
 
 
 def setup(app):

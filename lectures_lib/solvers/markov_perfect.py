@@ -16,18 +16,12 @@ from torch import Tensor
 
 from ..economies import Market
 from ..progress import progress_bar
+from .piece import ConvergenceError, output
 from .polynomials import Polynomials
 from .productivity import JointChain
 from .regimes import require_kind
 from .solution import Solution
-from .time_iteration import (
-    LARGEST,
-    SMALLEST,
-    ConvergenceError,
-    flatten_state,
-    output,
-    time_iteration,
-)
+from .time_iteration import LARGEST, SMALLEST, flatten_state, time_iteration
 
 #: Degree of the value functions by the number of stocks.
 VALUE_DEGREES = {1: 14, 2: 9, 3: 6, 4: 5, 5: 4}
@@ -258,7 +252,7 @@ def markov_perfect(
                 shape = (n, len(box.capital), stocks)
                 guess = box.fit(choice.reshape(shape))
                 policy = MarkovPerfectPolicy(game, guess)
-                return Solution(economy, "markov perfect", policy, iteration)
+                return Solution(economy, "markov perfect", policy, iteration, "policy iteration")
     raise ConvergenceError(
         f"Markov-perfect equilibrium of {economy}: choices still change by {change:.0e} after "
         f"{MAX_ITERATIONS} policy iterations."

@@ -68,6 +68,9 @@ class Polynomials:
         centre = mean + (low + high) / 2 @ directions
         return cls(centre, directions / half[:, None], degree)
 
+    def __repr__(self):
+        return f"polynomials of degree {self.degree}"
+
     @property
     def stocks(self) -> int:
         """Number of capital stocks."""
@@ -92,9 +95,52 @@ class Polynomials:
             product = product * column
         return product
 
+    def inside(self, capital: Tensor) -> Tensor:
+        """Whether stocks (..., stocks) lie in the box."""
+        return (self.coordinates(capital).abs() <= 1 + 1e-9).all(-1)
+
+    @property
+    def low(self) -> float:
+        """The smallest stock in the box."""
+        return self._corners.amin().item()
+
+    @property
+    def high(self) -> float:
+        """The largest stock in the box."""
+        return self._corners.amax().item()
+
+    @cached_property
+    def _corners(self):
+        ends = torch.tensor([-1.0, 1.0], dtype=self.axes.dtype)
+        corners = torch.cartesian_prod(*[ends] * self.stocks).reshape(-1, self.stocks)
+        return (corners @ torch.linalg.inv(self.axes).T + self.centre).exp()
+
     def fit(self, values: Tensor) -> Tensor:
         """Coefficients (..., coefficients, functions) from values at the nodes."""
         return self._to_coefficients @ values
+
+    def prepare(self, coefficients: Tensor) -> Tensor:
+        """What :meth:`evaluate` needs: coefficients of the functions and their derivatives."""
+        return self.with_gradient(coefficients)
+
+    def evaluate(self, prepared: Tensor, capital: Tensor, index: Tensor):
+        """Values (points, functions) and slopes (points, functions, stocks) of the functions.
+
+        Parameters
+        ----------
+        prepared : Tensor, from :meth:`prepare`, of coefficients (combinations, ..., functions)
+        capital : Tensor, shape (points, stocks)
+        index : Tensor of int64, shape (points,)
+            The combination at each point.
+        """
+        found = _by_index(self.basis(capital), prepared, index)
+        found = found.unflatten(-1, (1 + self.stocks, -1))
+        return found[..., 0, :], found[..., 1:, :].mT
+
+    def linear(self, capital: Tensor, index: Tensor):
+        """The function from coefficients to values (points, functions) at these points."""
+        basis = self.basis(capital)
+        return lambda coefficients: _by_index(basis, coefficients, index)
 
     def with_gradient(self, coefficients: Tensor) -> Tensor:
         """Coefficients of the functions and of their derivatives in log capital.
@@ -130,3 +176,11 @@ class Polynomials:
             same = (rest[:, None] == rest[None]).all(-1)
             in_box[j] = same * one[self.powers[:, j][:, None], self.powers[:, j][None]]
         return torch.einsum("jk,jab->kab", self.axes, in_box)
+
+
+def _by_index(basis, coefficients, index):
+    """Products (points, functions) of each point's basis and its combination's coefficients."""
+    order = index.argsort(stable=True)
+    counts = index.bincount(minlength=len(coefficients)).tolist()
+    parts = zip(basis[order].split(counts), coefficients, strict=True)
+    return torch.cat([rows @ own for rows, own in parts])[order.argsort()]

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ..economies.capital import CapitalEconomy
 
+# Combinations whose transition matrix, in float64, takes an eighth of a gigabyte.
+MOST_COMBINATIONS = 4096
+
 
 class JointChain:
     """All combinations of aggregate and individual productivity of an economy.
@@ -23,9 +26,22 @@ class JointChain:
     levels : Tensor of float64, shape (combinations, households)
         Total productivity of each household.
     transition : Tensor of float64, shape (combinations, combinations)
+
+    Raises
+    ------
+    ValueError
+        If there are more than 4,096 combinations: their transition matrix would not fit.
     """
 
     def __init__(self, economy: CapitalEconomy):
+        count = self.count(economy)
+        if count > MOST_COMBINATIONS:
+            raise ValueError(
+                f"{economy.n_households} households with {len(economy.idiosyncratic)} levels of "
+                f"productivity each, and {len(economy.aggregate)} in common, have {count:,} "
+                f"combinations, more than {MOST_COMBINATIONS:,}: use method='network', fewer "
+                "levels or fewer households."
+            )
         own, common = economy.idiosyncratic, economy.aggregate
         self.n_own, n = len(own), economy.n_households
         each = itertools.product(common.values, *[own.values] * n)
@@ -34,6 +50,11 @@ class JointChain:
         for _ in range(n):
             transition = np.kron(transition, np.array(own.transition))
         self.transition = torch.as_tensor(transition)
+
+    @staticmethod
+    def count(economy: CapitalEconomy) -> int:
+        """How many combinations an economy has."""
+        return len(economy.idiosyncratic) ** economy.n_households * len(economy.aggregate)
 
     def __len__(self) -> int:
         return len(self.levels)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cached_property, singledispatch
 
 from torch import Tensor
 
@@ -13,12 +14,21 @@ from ..economies.base import Economy
 from .euler import euler_residuals
 from .euler_network import euler_network
 from .monopolist import price_rule
+from .piece import ConvergenceError
 from .regimes import known_kinds, resolve_regime
 from .steady_state import SteadyState, steady_state
-from .time_iteration import ConvergenceError, time_iteration, usual_degrees
+from .time_iteration import can_iterate, time_iteration
+from .visited import Residual, residuals_where_it_leads
+
+# Mean Euler residual beyond which a rule is called imprecise.
+IMPRECISE = 3e-4
 
 
-@dataclass(frozen=True)
+class ImpreciseSolution(UserWarning):
+    """A solution is not as good as it should be; the message says how good it is."""
+
+
+@dataclass(frozen=True, repr=False)
 class Solution:
     """What somebody who knows the mathematics of an economy would do in it.
 
@@ -31,12 +41,34 @@ class Solution:
         ``policy(state)`` gives physical actions by role, as a learned policy does.
     iterations : int
         Iterations of the solver; zero for a closed form.
+    method : {"closed form", "policy iteration", "time iteration", "network"}
+        How it was found.
     """
 
     economy: Economy
     regime: str
     policy: Callable
     iterations: int = 0
+    method: str = "closed form"
+
+    @cached_property
+    def residual(self) -> dict[str, Residual]:
+        """How good it is: Euler residuals on the initial distribution and in the long run.
+
+        They are those of the economy's own code, and none for what has no Euler equation of this
+        form: a monopolist's price, and a Markov-perfect equilibrium.
+        """
+        if self.method not in ("time iteration", "network"):
+            return {}
+        return residuals_where_it_leads(self.economy, self.policy, self.regime)
+
+    def __str__(self):
+        how = f" ({self.iterations} iterations, {self.policy!r})" if self.iterations else ""
+        lines = [f"{self.economy}", f"regime: {self.regime}", f"found by {self.method}{how}"]
+        lines += [f"Euler residuals, {where}: {found}" for where, found in self.residual.items()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
 
     def euler_residuals(self, state) -> Tensor:
         """Unit-free residuals at `state` (:func:`lectures_lib.solvers.euler_residuals`)."""
@@ -48,7 +80,12 @@ class Solution:
         return steady_state(self.economy, self.regime)
 
 
-def solve(economy: Economy, regime: str | None = None, method: str | None = None) -> Solution:
+def solve(
+    economy: Economy,
+    regime: str | None = None,
+    method: str | None = None,
+    domain: tuple[float, float] | None = None,
+) -> Solution:
     """Solve an economy exactly.
 
     Parameters
@@ -60,13 +97,20 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
         or orders as given (open-loop Nash equilibrium; see :func:`markov_perfect` for the other
         kind), or that collude.
     method : {"time iteration", "network"}, optional
-        By default time iteration where it is precise (a few households with one or two goods), and
-        a network elsewhere. Where investment cannot be negative and that often matters, as in a
-        market of impatient households, look at the solution's Euler residuals before relying on it.
+        By default time iteration for a few households with one or two goods, and few levels of
+        productivity; a network elsewhere.
+    domain : tuple of float, optional
+        Smallest and largest stock of capital for which the rule is needed, where it is found by
+        time iteration. By default those that the economy visits from its initial distribution.
 
     Returns
     -------
     Solution
+
+    Warns
+    -----
+    ImpreciseSolution
+        If time iteration was the first choice and has failed, or if Euler residuals are large.
 
     Raises
     ------
@@ -75,7 +119,7 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
     ValueError
         If the regime or method is unknown, or time iteration is asked for at too large a size.
     ConvergenceError
-        If time iteration is asked for and does not find a precise solution.
+        If time iteration is asked for and does not converge.
 
     Examples
     --------
@@ -83,11 +127,11 @@ def solve(economy: Economy, regime: str | None = None, method: str | None = None
     >>> round(solve(Planner()).steady_state.capital, 3)
     25.634
     """
-    return _solver(economy, regime, method)
+    return _solver(economy, regime, method, domain)
 
 
 @singledispatch
-def _solver(economy: Economy, regime: str | None, method: str | None) -> Solution:
+def _solver(economy, regime, method, domain) -> Solution:
     """The solution of an economy; derived classes are solved as their bases are."""
     raise TypeError(
         f"there is no solver for {type(economy).__name__}: {known_kinds()}. PPO learns in any "
@@ -97,28 +141,57 @@ def _solver(economy: Economy, regime: str | None, method: str | None) -> Solutio
 
 @_solver.register(Planner)
 @_solver.register(Market)
-def _with_capital(economy, regime, method):
+def _with_capital(economy, regime, method, domain):
     regime = resolve_regime(economy, regime)
     if method not in (None, "time iteration", "network"):
         raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
-    if method == "time iteration" or (method is None and usual_degrees(economy, regime)):
+    solution = None
+    if method == "time iteration" or (method is None and can_iterate(economy, regime)):
         try:
-            return Solution(economy, regime, *time_iteration(economy, regime))
-        except ConvergenceError:
+            found = time_iteration(economy, regime, domain=domain)
+            solution = Solution(economy, regime, *found, "time iteration")
+        except ConvergenceError as error:
             if method is not None:
                 raise
-    return Solution(economy, regime, *euler_network(economy, regime))
+            warnings.warn(
+                f"{error} A network trained on Euler residuals takes its place.",
+                ImpreciseSolution,
+                stacklevel=4,
+            )
+    if solution is None:
+        if domain is not None:
+            raise ValueError(
+                f"domain={domain}: a network learns the states that the economy visits, and no "
+                "others; only time iteration can be asked for a domain."
+            )
+        solution = Solution(economy, regime, *euler_network(economy, regime), "network")
+    _warn_if_imprecise(solution)
+    return solution
+
+
+def _warn_if_imprecise(solution):
+    # What is not a number is not precise either.
+    if not all(found.mean <= IMPRECISE for found in solution.residual.values()):
+        measured = "; ".join(f"{where}: {x}" for where, x in solution.residual.items())
+        warnings.warn(
+            f"the solution of {solution.economy} (regime {solution.regime!r}, found by "
+            f"{solution.method}) leaves Euler residuals of {measured}. Rely on it only where they "
+            "are small enough for you.",
+            ImpreciseSolution,
+            stacklevel=5,
+        )
 
 
 @_solver.register(Monopolist)
-def _monopolist(economy, regime, method):
-    _require_no_method(economy, method)
-    return Solution(economy, resolve_regime(economy, regime), *price_rule(economy))
+def _monopolist(economy, regime, method, domain):
+    _require_no_choice(economy, method, domain)
+    found = price_rule(economy)
+    return Solution(economy, resolve_regime(economy, regime), *found, "policy iteration")
 
 
 @_solver.register(BrockMirman)
-def _brock_mirman(economy, regime, method):
-    _require_no_method(economy, method)
+def _brock_mirman(economy, regime, method, domain):
+    _require_no_choice(economy, method, domain)
 
     def policy(state, moved=None):
         share = 1 - economy.alpha * economy.beta
@@ -127,8 +200,10 @@ def _brock_mirman(economy, regime, method):
     return Solution(economy, resolve_regime(economy, regime), policy)
 
 
-def _require_no_method(economy, method):
-    if method is not None:
-        raise ValueError(
-            f"method={method!r}: {type(economy).__name__} has one method, so say none."
-        )
+def _require_no_choice(economy, method, domain):
+    for name, value in (("method", method), ("domain", domain)):
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r}: {type(economy).__name__} has one solution for all states, so "
+                "say none."
+            )

@@ -172,6 +172,7 @@ def test_policy_and_values_belong_together():
 
 
 # ---------------------------------------------------------------------- known answers
+@pytest.mark.learning
 def test_an_impatient_monopolists_values_are_its_profits():
     # With almost no future, Q is today's profit and the best price that of the day.
     economy = Monopolist(beta=1e-3)
@@ -240,6 +241,7 @@ class Dilemma(Economy):
         return value
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(("team", "expected"), [(True, 0.0), (False, 1.0)])
 def test_a_team_cooperates_and_individuals_defect(team, expected):
     agent = small(Dilemma(team), groups=16, capacity=2000, batch=64, rate=1e-2)

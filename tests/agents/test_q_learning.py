@@ -245,6 +245,7 @@ def test_two_places_by_hand():
     np.testing.assert_allclose(agent.q_values, [q, q], rtol=1e-12)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("settings", [{}, {"exploration": "boltzmann", "temperature": (9.0, 9.0)}])
 def test_learners_converge_to_the_exact_q_when_luck_matters(settings):
     economy = TwoPlaces(slip=0.2)
@@ -256,6 +257,7 @@ def test_learners_converge_to_the_exact_q_when_luck_matters(settings):
     assert (late.q_values.argmax(-1) == q.argmax(-1)).all()
 
 
+@pytest.mark.learning
 def test_the_default_reaches_one_percent_on_the_monopolist():
     q = exact_q(ECONOMY)
     agent = QLearning(ECONOMY, seeds=range(24))

@@ -161,6 +161,7 @@ def test_the_temperature_rises_when_entropy_is_below_its_target(entropy, rises):
     assert (heat.grad.item() < 0) is rises, "descent moves against the gradient"
 
 
+@pytest.mark.learning
 def test_entropy_arrives_at_its_target():
     config = SACConfig(**SMALL | {"batch": 64, "memory": 960}, noise=(0.3, 0.1))
     agent = make(config=config, seeds=range(2))
@@ -247,6 +248,7 @@ def test_utility_may_be_measured_in_any_units():
     torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.learning
 def test_sac_finds_the_monopolists_price_in_seconds():
     economy = Monopolist()
     exact = solve(economy)

@@ -141,6 +141,7 @@ def test_learning_what_is_already_learned_changes_nothing(make_ppo, identical):
 
 
 # ---------------------------------------------------------------------- SIGKILL
+@pytest.mark.learning
 def test_killing_at_any_moment_and_resuming_changes_nothing(tmp_path, agents, identical):
     """A child process trains, storing after each iteration, and is killed some milliseconds
     after its file has changed, several times over; then training goes on here."""

@@ -1,7 +1,10 @@
 """The files of the top level say the same thing, and each thing once."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -37,6 +40,41 @@ def test_constraints_pin_everything_that_the_project_asks_for():
         assert requirement.specifier.contains(version), requirement
 
 
+def test_the_oldest_versions_that_are_tested_are_the_lowest_that_are_allowed():
+    allowed = {}
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        (bound,) = requirement.specifier  # and no upper one: Colab brings versions of its own
+        assert bound.operator == ">=", requirement
+        allowed[name(requirement)] = f"=={bound.version}"
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    tested = [Requirement(line) for line in lines if line[0] != "#"]
+    assert {name(r): str(r.specifier) for r in tested} == allowed
+
+
+def test_every_python_that_is_named_is_tested():
+    declared = [c for c in PROJECT["classifiers"] if c.startswith("Programming Language :: ")]
+    pythons = [c.removeprefix("Programming Language :: Python :: ") for c in declared]
+    assert PROJECT["requires-python"] == f">={pythons[0]}"
+    jobs, published = (
+        yaml.safe_load((ROOT / f".github/workflows/{file}.yml").read_text())["jobs"]
+        for file in ("test", "publish")
+    )
+    assert jobs["test"]["strategy"]["matrix"]["python"] == pythons
+    (publish,) = [step["with"] for step in published["publish"]["steps"] if "with" in step][:1]
+    assert publish["python-version"] in pythons
+    readme = (ROOT / "README.md").read_text()
+    assert f"Python {', '.join(pythons[:-1])} or {pythons[-1]}" in readme
+
+
+def test_compiled_code_lies_where_the_readme_lets_it_lie(tmp_path):
+    (variable,) = re.findall(r"`export (\w+)=[\w/]+`", (ROOT / "README.md").read_text())
+    script, cache = tmp_path / "compiled.py", tmp_path / "cache"
+    script.write_text("import numba\n\n@numba.njit(cache=True)\ndef f():\n    pass\n\nf()\n")
+    environ = os.environ | {variable: str(cache)}
+    subprocess.run([sys.executable, script], env=environ, check=True)
+    assert list(cache.rglob("compiled*.nbi")) and not (tmp_path / "__pycache__").exists()
+
+
 def test_binder_installs_the_package_from_here_and_repeats_no_version():
     lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = {line for line in lines if isinstance(line, str)}
@@ -50,7 +88,7 @@ def test_binder_installs_the_package_from_here_and_repeats_no_version():
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "book/results.md", ".ci/run"])
 def test_the_commands_that_are_named_exist(document):
     text = (ROOT / document).read_text()
-    named = set(re.findall(r"(?:^|`)make (\w+)", text, re.M))
+    named = set(re.findall(r"(?:^|`)make ([\w-]+)", text, re.M))
     assert named and named <= TARGETS
 
 
@@ -69,13 +107,14 @@ def test_the_readme_links_to_every_chapter():
             assert f"({notebook.relative_to(ROOT)})" in readme
 
 
-def test_ci_runs_the_readme_commands_and_nothing_else():
+def test_ci_runs_the_commands_of_readme_and_contributing_and_nothing_else():
     commands = (ROOT / ".ci/run").read_text().splitlines()[3:]
-    assert commands == ["make test", "make book"]
-    readme = (ROOT / "README.md").read_text()
-    assert all(re.search(f"^{command} ", readme, re.M) for command in commands)
-    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
-    assert workflow["jobs"]["test"]["steps"][-1] == {"run": ".ci/run"}
+    assert commands == ["make test", "make test-rounding", "make book"]
+    told = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    assert all(f"`{command}`" in told for command in [*commands, "make test-oldest"])
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    assert jobs["test"]["steps"][-1] == {"run": ".ci/run"}
+    assert jobs["oldest"]["steps"][-1] == {"run": "make test-oldest"}
 
 
 @pytest.mark.parametrize("room", ["economies", "agents", "solvers", "evaluation"])

@@ -1,5 +1,6 @@
 """The repository's address, and what is absent without one."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,16 +33,77 @@ def test_other_remotes_give_no_address(remote):
     assert repository.from_remote(remote) is None
 
 
-def test_the_environment_comes_before_the_remote(tmp_path):
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    assert repository.find_address(tmp_path, {}) is None
-    subprocess.run(
-        ["git", "-C", tmp_path, "remote", "add", "origin", "git@github.com:owner/some.name.git"],
-        check=True,
-    )
-    assert repository.find_address(tmp_path, {}) == ADDRESS
-    other = repository.find_address(tmp_path, {"GITHUB_REPOSITORY": "fork/name"})
-    assert other == "https://github.com/fork/name"
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """`clone(branch)`: a folder made by git from a repository that has only this branch."""
+
+    for name in ("GIT_DIR", "GIT_WORK_TREE"):  # the tests may run in a hook
+        monkeypatch.delenv(name, raising=False)
+
+    def git(folder, *command):
+        settings = ["user.name=A", "user.email=a@example.org", "commit.gpgSign=false"]
+        settings = [part for setting in settings for part in ("-c", setting)]
+        subprocess.run(["git", "-C", folder, *settings, *command], check=True, capture_output=True)
+
+    def make(branch):
+        source, folder = tmp_path / "source", tmp_path / "Ma thèse"
+        source.mkdir()
+        git(source, "init", "--initial-branch", branch)
+        git(source, "commit", "--allow-empty", "--message", "First")
+        git(tmp_path, "clone", source, folder)
+        git(folder, "remote", "set-url", "origin", "git@github.com:owner/some.name.git")
+        return folder, lambda *command: git(folder, *command)
+
+    return make
+
+
+@needs_git
+@pytest.mark.parametrize("branch", ["main", "trunk", "work/chapters"])
+def test_a_clone_gives_its_remote_and_the_branch_that_is_checked_out(clone, branch):
+    folder, git = clone(branch)
+    assert repository.find_repository(folder, {}) == (ADDRESS, branch)
+    git("remote", "remove", "origin")
+    assert repository.find_repository(folder, {}) is None
+
+
+@needs_git
+@pytest.mark.parametrize("command", [["--detach"], ["-b", "never-pushed"]])
+def test_what_the_remote_does_not_have_gives_its_default_branch(clone, command):
+    folder, git = clone("trunk")
+    git("checkout", *command)
+    assert repository.find_repository(folder, {}) == (ADDRESS, "HEAD")
+
+
+@needs_git
+def test_a_repository_that_the_book_was_unpacked_in_is_not_its_own(clone, monkeypatch):
+    outer, _ = clone("main")
+    book = outer / "downloads" / "book"
+    book.mkdir(parents=True)
+    monkeypatch.setenv("GIT_DIR", str(outer / ".git"))  # as in a hook
+    assert repository.find_repository(book, {}) is None
+    # On GitHub, that repository's name is in the environment of every build.
+    work = {"GITHUB_REPOSITORY": "owner/some.name", "GITHUB_WORKSPACE": str(outer)}
+    assert repository.find_repository(book, work) is None
+    assert repository.find_repository(outer, work) == (ADDRESS, "main")
+
+
+@needs_git
+def test_a_name_in_the_environment_comes_before_the_remote(clone):
+    folder, _ = clone("trunk")
+    fork = repository.find_repository(folder, {"GITHUB_REPOSITORY": "fork/name"})
+    assert fork == ("https://github.com/fork/name", "HEAD")  # of whose branches git knows nothing
+    same = repository.find_repository(folder, {"GITHUB_REPOSITORY": "owner/some.name"})
+    assert same == (ADDRESS, "trunk")
+
+
+def test_an_archive_has_an_address_only_when_one_is_named_and_needs_no_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert repository.find_repository(tmp_path, {}) is None
+    named = repository.find_repository(tmp_path, {"GITHUB_REPOSITORY": "owner/some.name"})
+    assert named == (ADDRESS, "HEAD")
 
 
 class Config:
@@ -49,23 +111,24 @@ class Config:
         self.html_theme_options = {"home_page_in_toc": True}
 
 
-@pytest.mark.parametrize("address", [None, ADDRESS])
-def test_buttons_need_an_address(address, monkeypatch):
-    monkeypatch.setattr(repository, "find_address", lambda folder: address)
+@pytest.mark.parametrize("found", [None, repository.Repository(ADDRESS, "trunk")])
+def test_buttons_need_a_repository(found, monkeypatch):
+    monkeypatch.setattr(repository, "find_repository", lambda folder: found)
     config = Config()
     repository.add_buttons(type("App", (), {"srcdir": "."}), config)
-    assert config.html_theme_options["home_page_in_toc"]
-    assert ("launch_buttons" in config.html_theme_options) == bool(address)
-    assert config.html_theme_options.get("repository_url") == address
+    options = config.html_theme_options
+    assert options["home_page_in_toc"] and ("launch_buttons" in options) == bool(found)
+    shown = (options.get("repository_url"), options.get("repository_branch"))
+    assert shown == (found or (None, None))
 
 
 def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
-    colab = {
-        "text": "Colab",
-        "url": f"https://colab/github/owner/some.name/blob/{repository.BRANCH}/x",
-    }
+    config = Config()
+    config.html_theme_options["repository_branch"] = "trunk"
+    colab = {"text": "Colab", "url": "https://colab/github/owner/some.name/blob/trunk/x"}
     context = {"header_buttons": [{"type": "link"}, {"buttons": [colab]}]}
-    repository.open_colab_with_the_package(None, None, None, context, None)
+    app = type("App", (), {"config": config})
+    repository.open_colab_with_the_package(app, None, None, context, None)
     assert colab["url"].endswith(f"/blob/{repository.COLAB_BRANCH}/x")
 
     cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1 + 1")]

@@ -211,7 +211,8 @@ def test_every_market_is_judged(kwargs, soon):
     assert report.policy_error_max == pytest.approx(0.03, rel=1e-10)
     assert report.reference_euler_residual_max < 1e-6 < 1e-3 < report.euler_residual_mean
     assert report.moments["mean of capital"] > 1.005 * report.reference_moments["mean of capital"]
-    assert abs(report.consumption_equivalent_loss) < 0.01 and report.loss_standard_error > 0
+    # A mistake costs less than itself.
+    assert abs(report.consumption_equivalent_loss) < 0.03 and report.loss_standard_error > 0
 
 
 def test_a_market_is_judged_the_same_however_its_households_are_grouped_into_roles(soon):

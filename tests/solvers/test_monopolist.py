@@ -8,6 +8,8 @@ from lectures_lib.economies import MarkovChain, Monopolist
 from lectures_lib.solvers import solve
 
 CERTAIN = MarkovChain((1.0,), ((1.0,),))
+# Three times the polynomial's error where it is largest, at a discount factor of .8.
+CLOSE = 3.5e-4
 
 
 def prices(economy, customers, demand):
@@ -29,7 +31,7 @@ def test_without_fluctuations_the_steady_price_has_a_closed_form(parameters):
     firm = Monopolist(demand=CERTAIN, **parameters)
     price = patient_price(firm)
     found = prices(firm, [firm.attracted(price)], 0)[0]
-    assert found == pytest.approx(price, abs=2e-4)
+    assert found == pytest.approx(price, abs=CLOSE)
 
 
 def test_it_settles_at_the_steady_price():
@@ -39,7 +41,7 @@ def test_it_settles_at_the_steady_price():
     shocks = firm.draw((1,), torch.Generator().manual_seed(0), torch.float64)
     for _ in range(200):
         s = firm.step(s, policy(s), shocks).state
-    assert policy(s)["firm"].item() == pytest.approx(patient_price(firm), abs=2e-4)
+    assert policy(s)["firm"].item() == pytest.approx(patient_price(firm), abs=CLOSE)
 
 
 def test_an_impatient_firm_asks_the_price_of_the_day():
