@@ -11,7 +11,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from foreign import DERIVED, FOREIGN, Leaky, RiskySaver, Saver, WeatherSaver
+from foreign import (
+    DERIVED,
+    FOREIGN,
+    Content,
+    Impatient,
+    Leaky,
+    RiskySaver,
+    Saver,
+    Thrifty,
+    WeatherSaver,
+)
 
 import lectures_lib.agents
 import lectures_lib.economies
@@ -82,6 +92,7 @@ NO_CHAIN = {
     "no shocks, no team": "Saver has no field of the state that is an index of a MarkovChain",
 }
 UNSOLVED = dict.fromkeys(FOREIGN, r"(Saver|Gambler): expected one of Planner, .* derived")
+NOT_AT_REST = dict.fromkeys(FOREIGN, "steady_state is for a Planner or a .*(Saver|Gambler)")
 NO_CHOICES = dict.fromkeys(FOREIGN, "role '(saver|gambler)' of .* has choices=None")
 NO_TABLES = dict.fromkeys(FOREIGN, r"(Saver|Gambler) has no tables\(\)")
 NO_CAPITAL = dict.fromkeys(FOREIGN, "own capital.*(Saver|Gambler)")
@@ -120,7 +131,7 @@ USES = {
         ),
     ),
     "solvers.solve": (lambda e: list(solvers.solve(e).policy(states(e)).values()), UNSOLVED),
-    "solvers.steady_state": (lambda e: [solvers.steady_state(e).capital], UNSOLVED),
+    "solvers.steady_state": (lambda e: [solvers.steady_state(e).capital], NOT_AT_REST),
     "solvers.time_iteration": (lambda e: [solvers.time_iteration(e, regime_of(e))[1]], NOT_FOR),
     "solvers.markov_perfect": (lambda e: [solvers.markov_perfect(e).iterations], NOT_FOR),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
@@ -313,10 +324,18 @@ def test_a_derived_economy_is_used_as_its_base(use, name):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
-def test_a_derived_economy_with_other_rules_has_no_steady_state_by_formula():
-    for method in ("closed form", "root finder"):
-        with pytest.raises(TypeError, match=r"Leaky has other rules than Planner.*5\.0e-01"):
-            solvers.steady_state(Leaky(), method=method)
+@pytest.mark.parametrize("economy", [Leaky(), Content(2), Impatient(), Thrifty()])
+def test_a_derived_economy_with_other_rules_is_not_solved_by_its_bases_formulas(economy):
+    base = type(economy).__mro__[1].__name__
+    message = f"{type(economy).__name__} has other rules than {base}, whose formulas"
+    with pytest.raises(TypeError, match=f"{message} solve knows"):
+        solvers.solve(economy)
+    if base != "Monopolist":
+        with pytest.raises(TypeError, match=f"{message} steady_state knows"):
+            solvers.steady_state(economy)
+
+
+def test_rules_that_a_derived_economy_has_changed_are_those_that_it_is_judged_by():
     # Residuals are those of its own rules: they see that the planner's policy is wrong.
     policy = FixedAction(Leaky(), solvers.steady_state(Planner()).saving_share)
     assert solvers.euler_residuals(Leaky(), policy, states(Leaky())).abs().min() > 0.1

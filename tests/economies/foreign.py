@@ -186,6 +186,30 @@ class Leaky(Planner):
         return step._replace(state=step.state._replace(capital=step.state.capital / 2))
 
 
+class Impatient(BrockMirman):
+    """A discount factor that is not beta."""
+
+    @property
+    def discount(self):
+        return 0.5
+
+
+class Thrifty(Monopolist):
+    """Half of the profit: the same rule is best, but not by the base's formulas."""
+
+    def transition(self, state, actions, shocks):
+        step = super().transition(state, actions, shocks)
+        return step._replace(rewards={"firm": step.rewards["firm"] / 2})
+
+
+@dataclass(frozen=True)
+class Content(Market):
+    """Another utility."""
+
+    def utility(self, consumption):
+        return consumption.sqrt()
+
+
 FOREIGN = {
     "no shocks": Saver(),
     "no shocks, no team": Saver(team=False),
