@@ -194,7 +194,7 @@ NO_USE = {
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkPolicy PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
     "TrainingDiverged",
-    "solvers": "REGIMES ConvergenceError Solution SteadyState",
+    "solvers": "REGIMES ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
     "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments Report",
 }
 ROOMS = {
