@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
 from ..solvers import euler_residuals
-from ..solvers.euler import EXACT_OUTCOMES, in_actions, in_regime
+from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regime, stock
 from .long_run import SHORTEST, burn_in, ergodic_states
-from .moments import CORRELATION, Moments, MomentSums
+from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
     as_policy,
     batch_shape,
@@ -191,7 +192,7 @@ def evaluate(
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
-    moments = _reported(own.moments)
+    moments = _reported(own.moments, economy)
 
     if reference is None:
         nan = squeeze([float("nan")] * len(singles))
@@ -227,14 +228,16 @@ def evaluate(
         squeeze([r.mean().item() for r in residuals]),
         squeeze([r.max().item() for r in residuals]),
         moments,
-        _reported(exact.moments),
+        _reported(exact.moments, economy),
         _residuals(economy, reference, sample, regime).max().item(),
         regime,
     )
 
 
-def _reported(moments):
-    return {name: moments[name].value for name in REPORTED if name in moments}
+def _reported(moments, economy):
+    stocks = [name for name in economy.endogenous if name not in (*QUANTITIES, "crowd")]
+    own = [f"{m} of {name.replace('_', ' ')}" for name in stocks for m in ("mean", "s.d.")]
+    return {name: moments[name].value for name in (*own, *REPORTED) if name in moments}
 
 
 class _Followed(NamedTuple):
@@ -284,17 +287,16 @@ def _residuals(economy, policy, sample, regime):
     """Absolute Euler residuals of a part of the sample, NaN where there is no Euler equation."""
     try:
         in_regime(economy, regime)
-    except ValueError:
+    except (ValueError, NoEulerEquation):
         return torch.full((1,), float("nan"))
-    few = _thin(economy, sample)
     try:
+        few = _thin(economy, sample)
         residual = euler_residuals(economy, policy, few, regime)
-    except torch.linalg.LinAlgError:
+    except (NoEulerEquation, torch.linalg.LinAlgError):
         return torch.full((1,), float("nan"))
-    no_luck = economy.Shocks(
-        *(few.capital.new_zeros((len(residual), *s)) for s in economy.shock_shapes.values())
-    )
-    info = economy.step(few, in_actions(economy, policy(few)), no_luck).info
+    info = economy.step(few, in_actions(economy, policy(few)), economy.no_luck(few)).info
+    if not {"saving_share", "output", "consumption"} <= info.keys():
+        return residual.abs()
     spent = info["saving_share"] * info["output"] / info["consumption"]
     limit = spent.repeat_interleave(residual.shape[-1] // spent.shape[-1], -1)
     return torch.where(residual < -limit, limit, residual.abs())
@@ -309,6 +311,6 @@ def _thin(economy, sample):
         outcomes = DRAWN_OUTCOMES
     if outcomes > EXACT_OUTCOMES:
         outcomes = DRAWN_OUTCOMES
-    stocks = sample.capital[0].numel()
-    every = -(-len(sample.capital) * stocks * outcomes // LARGEST_SAMPLE)
+    stocks = math.prod(economy.state_shapes[stock(economy)])
+    every = -(-len(sample[0]) * stocks * outcomes // LARGEST_SAMPLE)
     return map_state(lambda x: x[::every], sample)

@@ -110,9 +110,9 @@ class Splines:
         basis = torch.stack(
             [left**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * left**2 + 3 * left**3, t**3], -1
         )
-        slope = torch.stack(
-            [-(left**2), t * (3 * t - 4), left * (4 - 3 * left), t**2], -1
-        ) * (3 / self._spacing)
+        slope = torch.stack([-(left**2), t * (3 * t - 4), left * (4 - 3 * left), t**2], -1) * (
+            3 / self._spacing
+        )
         basis, slope = basis / 6, slope / 6
         each = cell.long().unsqueeze(-1) + torch.arange(4)
         width, where = self.nodes + 2, torch.zeros_like(each[..., 0, :1])
