@@ -195,7 +195,8 @@ NO_USE = {
     "NetworkPolicy PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
     "TrainingDiverged",
     "solvers": "REGIMES ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
-    "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments Report",
+    "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "
+    "Report",
 }
 ROOMS = {
     "economies": lectures_lib.economies,

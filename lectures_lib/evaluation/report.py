@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regi
 from .long_run import SHORTEST, burn_in, ergodic_states
 from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
+    SMALLEST_DISCOUNT,
     as_policy,
     batch_shape,
     initial_states,
@@ -34,6 +36,10 @@ PERIODS_BETWEEN_STATES = 40
 LARGEST_SAMPLE = 200_000
 # Outcomes that are assumed where they are drawn.
 DRAWN_OUTCOMES = 80
+# Periods in which states join the sample on which the reference is judged where welfare is counted.
+EARLY = (0, 10, 20, 40, 80)
+# Standard errors beyond which a gain over the best rule is no chance.
+SURPRISING = 4
 # Part of the reference's mean action below which there is no relative error.
 SMALLEST_ACTION = 0.01
 #: The moments of a report, as far as the economy has them.
@@ -45,6 +51,10 @@ REPORTED = (
     ),
     CORRELATION,
 )
+
+
+class ReferenceBeaten(UserWarning):
+    """A team did better than by the rule that should be best; the message says by how much."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,8 @@ class Report:
     reference_moments : dict of str to float
         The same of the reference.
     reference_euler_residual_max : float
-        The reference's own accuracy: losses below its square mean nothing.
+        The reference's own accuracy, on its ergodic set and on the way there, where welfare is
+        counted: losses below its square mean nothing.
 
     regime : str or None
         Whose conditions the Euler residuals are of; None for the economy's own game.
@@ -173,6 +184,9 @@ def evaluate(
     RuntimeWarning
         If policy or reference never forget where they began, so that there are no moments of the
         long run.
+    ReferenceBeaten
+        If a team does significantly better than by the reference, which is then not exact where
+        welfare is counted.
 
     Raises
     ------
@@ -220,8 +234,11 @@ def evaluate(
     acts = exact_action.abs() > SMALLEST_ACTION * exact_action.abs().mean()
     policy_errors = [(_actions(economy, p, sample) / exact_action - 1).abs()[acts] for p in singles]
     residuals = [_residuals(economy, p, sample, regime) for p in singles]
+    known = [_residuals(economy, reference, s, regime).max() for s in (sample, exact.early())]
+    loss = 1 - equivalent / exact_equivalent
+    _warn_if_beaten(economy, loss, error, torch.stack(known).max())
     return Report(
-        squeeze((1 - equivalent / exact_equivalent).tolist()),
+        squeeze(loss.tolist()),
         squeeze(error.tolist()),
         squeeze([e.mean().item() for e in policy_errors]),
         squeeze([e.max().item() for e in policy_errors]),
@@ -229,9 +246,27 @@ def evaluate(
         squeeze([r.max().item() for r in residuals]),
         moments,
         _reported(exact.moments, economy),
-        _residuals(economy, reference, sample, regime).max().item(),
+        torch.stack(known).max().item(),
         regime,
     )
+
+
+def _warn_if_beaten(economy, loss, error, residual):
+    """Raise an alarm if a team has gained what no rule can gain over the best."""
+    if not all(economy.roles[name].team for name in learned_roles(economy)):
+        return
+    # Sampling error; and what the end of the simulation and the reference's own errors explain.
+    explained = SURPRISING * error + max(SMALLEST_DISCOUNT, residual.nan_to_num(0.0).item() ** 2)
+    if (loss < -explained).any():
+        worst = loss.argmin()
+        warnings.warn(
+            f"the policy does better than the reference by {-100 * loss[worst].item():.2g}% of "
+            f"consumption (standard error {100 * error[worst].item():.1g}%): the reference is not "
+            "exact where welfare is counted. Compare where the economy begins with the reference's "
+            "domain, or solve it for a wider one: solve(economy, domain=(lowest, highest)).",
+            ReferenceBeaten,
+            stacklevel=3,
+        )
 
 
 def _reported(moments, economy):
@@ -246,6 +281,11 @@ class _Followed(NamedTuple):
     value: Tensor
     moments: Moments
     states: list
+    first_states: list
+
+    def early(self):
+        """States on the way to the ergodic set, shape (states, ...)."""
+        return map_state(lambda *x: torch.cat(x), *self.first_states)
 
     def sample(self, run):
         """States from the ergodic set, shape (states, ...)."""
@@ -263,17 +303,20 @@ def _follow(policy, economy, start, seed) -> _Followed:
     # Policy and reference may forget at different speeds, but welfare is that of equal times.
     counted = max(welfare_horizon(economy), SHORTEST + KEPT)
     horizon = max(counted, first + KEPT)
-    learned, sums, states, value = learned_roles(economy), MomentSums(economy), [], 0.0
+    learned, sums, value = learned_roles(economy), MomentSums(economy), 0.0
+    early, states = [], []
     for t, state, step in walk(policy, economy, start, horizon, seed + 1):
         if t < counted:
             rewards = torch.cat([step.rewards[name] for name in learned], -1)
             value = value + economy.discount**t * rewards.mean(-1)
+        if t in EARLY:
+            early.append(state)
         if t >= first:
             sums.add(state, step.info)
             if (t - first) % PERIODS_BETWEEN_STATES == 0:
                 states.append(state)
     require_finite(value, " and ".join(learned))
-    return _Followed(value, sums.moments(), states)
+    return _Followed(value, sums.moments(), states, early)
 
 
 def _actions(economy, policy, state):

@@ -104,7 +104,8 @@ class Splines:
         """Coefficients next to each point, their weights in values and slopes; steps outside."""
         position = (capital.log() - np.log(self.low)) / self._spacing
         nearest = position.clamp(0, self.nodes - 1)
-        cell = nearest.detach().floor().clamp(0, self.nodes - 2)
+        # What is not a number lies somewhere, and makes values that are not.
+        cell = nearest.detach().nan_to_num(0.0).floor().clamp(0, self.nodes - 2)
         t = nearest - cell
         left = 1 - t
         basis = torch.stack(
