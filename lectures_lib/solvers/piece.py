@@ -20,7 +20,7 @@ STEPS = 60
 # Steps of plain time iteration before Newton's first, and after one that does not help.
 PLAIN = 6
 # Images of the unknown, at most.
-MAX_ITERATIONS = 400
+MAX_ITERATIONS = 200
 # A step of Newton's method that does not help is halved, down to this part of it.
 SMALLEST_PART = 1 / 32
 # Newton's linear system is solved to this part of its right-hand side.

@@ -50,7 +50,8 @@ def test_the_exact_policy_has_no_distance_from_itself(exact):
     report = evaluate(exact.policy, PLANNER, exact, paths=PATHS)
     assert report.consumption_equivalent_loss == report.loss_standard_error == 0
     assert report.policy_error_mean == report.policy_error_max == 0
-    assert report.euler_residual_max == report.reference_euler_residual_max < 1e-8
+    # The reference's is measured on the way to the ergodic set as well.
+    assert report.euler_residual_max <= report.reference_euler_residual_max < 1e-8
     assert report.moments == report.reference_moments
 
 

@@ -3,9 +3,7 @@
 import importlib
 import warnings
 
-import numpy as np
 import pytest
-import quantecon
 import torch
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
@@ -144,8 +142,7 @@ def test_a_solution_that_is_not_the_first_choice_is_announced(monkeypatch):
 
 def test_large_and_persistent_risk_is_solved_with_the_constraint_and_told():
     # Without a bound on sales some households of a market would buy less than nothing.
-    risk = quantecon.markov.rouwenhorst(3, 0.97, 0.4 * (1 - 0.97**2) ** 0.5)
-    economy = Market(2, idiosyncratic=MarkovChain(np.exp(risk.state_values), risk.P))
+    economy = Market(2, idiosyncratic=MarkovChain.symmetric((0.6, 1.4), stay=0.985))
     with pytest.warns(ImpreciseSolution, match="leaves Euler residuals of initial distribution"):
         solution = solve(economy)
     assert solution.method == "time iteration" and solution.policy.pieces[0].bounded
