@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ..device import resolve_device
 from ..economies.base import Economy
 from ..networks import Streams
+from ..parameters import entered
 from ..progress import progress_bar
 from .policy import NetworkPolicy
 
@@ -87,7 +88,8 @@ class Agent(ABC):
     Raises
     ------
     ValueError
-        If both `seed` and `seeds` are given, or a setting is out of range.
+        If both `seed` and `seeds` are given, one of them is no whole number, or a setting is out
+        of range.
     TypeError
         If the economy or the config is of the wrong type.
     """
@@ -114,9 +116,10 @@ class Agent(ABC):
                 f"{self.config_class.__name__}."
             )
         self.economy, self.config = economy, config
-        self.seeds = (
-            (0 if seed is None else int(seed),) if seeds is None else tuple(map(int, seeds))
-        )
+        if seeds is None:
+            self.seeds = (0 if seed is None else entered("seed", seed, int),)
+        else:
+            self.seeds = entered("seeds", seeds, tuple[int, ...])
         if not self.seeds:
             raise ValueError("seeds is empty: give at least one seed.")
         self.runs = None if seeds is None else len(self.seeds)
