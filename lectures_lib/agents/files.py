@@ -30,6 +30,7 @@ FORMAT = 2
 HEADER = ("agent", "economy", "config", "seeds", "single", "device")
 _READABLE = (type(None), bool, int, float, str)
 _ZIP = b"PK\x03\x04"
+_FOLDER = 0x10
 _THIS = f"lectures_lib {__version__}"
 
 
@@ -87,6 +88,26 @@ def _leaves(place: str, x) -> Iterator[tuple[str, Any]]:
         yield place, x
 
 
+def _require_whole(path: Path, not_ours: str) -> None:
+    """Refuse what is no zip of torch's, or is not what was written; torch itself does not look."""
+    with path.open("rb") as file:
+        beginning = file.read(len(_ZIP))
+    if beginning != _ZIP:
+        raise ValueError(f"{not_ours}: it begins with {beginning!r} and not with {_ZIP!r}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries, broken = archive.infolist(), archive.testzip()
+    except Exception as error:  # of many kinds, by which byte of the zip has changed
+        raise ValueError(_damaged(path, error)) from error
+    # An entry that passes for a folder is not read at all, and its numbers are anything.
+    broken = broken or next((e.filename for e in entries if e.external_attr & _FOLDER), None)
+    if broken is not None:
+        raise ValueError(_damaged(path, f"{broken} is not what was written"))
+    names = [entry.filename for entry in entries]
+    if not any(name.endswith("/data.pkl") for name in names):
+        raise ValueError(f"{not_ours}: it is a zip of other things, {names[:3]}.")
+
+
 def read(path: Path, agent: str, device: torch.device) -> dict[str, Any]:
     """What is in a file.
 
@@ -104,24 +125,8 @@ def read(path: Path, agent: str, device: torch.device) -> dict[str, Any]:
     ValueError
         If it is no saved agent, is damaged, is one of another class, or of a later version.
     """
-    with path.open("rb") as file:
-        beginning = file.read(len(_ZIP))
     not_ours = f"{path} is not a file written by {agent}.save"
-    if beginning != _ZIP:
-        raise ValueError(
-            f"{not_ours}: it begins with {beginning!r}, and such a file with {_ZIP!r}."
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            # torch reads numbers that have changed without a word.
-            broken = archive.testzip()
-    except Exception as error:  # of many kinds, by which byte of the zip has changed
-        raise ValueError(_damaged(path, error)) from error
-    if broken is not None:
-        raise ValueError(_damaged(path, f"{broken} is not what was written"))
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise ValueError(f"{not_ours}: it is a zip of other things, {names[:3]}.")
+    _require_whole(path, not_ours)
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -132,7 +137,12 @@ def read(path: Path, agent: str, device: torch.device) -> dict[str, Any]:
             "format 2 it did where a setting was a number of NumPy's, and such an agent has to "
             "learn anew."
         ) from error
-    if not isinstance(content, dict) or "agent" not in content:
+    except RuntimeError as error:
+        if "PytorchStreamReader" not in str(error):  # such as too little memory on the device
+            raise
+        raise ValueError(_damaged(path, error)) from error
+    ours = isinstance(content, dict) and "agent" in content
+    if not ours or not isinstance(content.get("format", 1), int):
         raise ValueError(f"{not_ours}: it holds something else.")
     if content.get("format", 1) > FORMAT:
         raise ValueError(

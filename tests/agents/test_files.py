@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -76,6 +76,28 @@ def test_economies_are_compared_by_value(make_ppo, tmp_path):
     assert again.policy.economy.n_households == 2
 
 
+@dataclass(frozen=True)
+class Taxed(Planner):
+    """A reader's economy, whose check calls no other."""
+
+    tax: float = 0.0
+    brackets: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        assert 0 <= self.tax < 1
+
+
+def test_a_readers_economy_comes_back_by_value(make_ppo, tmp_path, identical):
+    make, path = make_ppo, tmp_path / "agent.pt"
+    agent = make(Taxed(2, tax=np.float32(0.25), brackets=np.array([1, 2])))
+    agent.save(path)
+    identical(make.load(path, Taxed(np.int64(2), tax=0.25, brackets=[1.0, 2.0])), agent)
+    with pytest.raises(ValueError, match=r"economy\.tax is 0\.25 in the file and 0\.5 here"):
+        make.load(path, Taxed(2, tax=0.5, brackets=(1, 2)))
+    with pytest.raises(ValueError, match="economy is Taxed in the file and Planner here"):
+        make.load(path, Planner(2))
+
+
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(make_ppo, tmp_path, monkeypatch):
     path = tmp_path / "agent.pt"
     agent = make_ppo()
@@ -136,6 +158,30 @@ def test_damage_is_noticed_anywhere_and_is_not_called_somebody_elses(make, path)
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(ValueError, match="damaged or incomplete"):
             make.load(path)
+
+
+def test_an_entry_that_passes_for_a_folder_is_damage(make_ppo, tmp_path):
+    """One bit of the zip's list of contents, by which torch reads anything from memory."""
+    path = tmp_path / "agent.pt"
+    make_ppo().save(path)
+    whole = bytearray(path.read_bytes())
+    place = whole.index(b"PK\x01\x02", whole.index(b"data/0", whole.index(b"PK\x01\x02")))
+    whole[place + 38] ^= 0x10
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match="damaged or incomplete"):
+        make_ppo.load(path)
+
+
+def test_what_is_wrong_elsewhere_is_not_laid_to_the_file(make_ppo, tmp_path, monkeypatch):
+    path = tmp_path / "agent.pt"
+    make_ppo().save(path)
+
+    def full(*_, **__):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(RuntimeError, match=r"^CUDA out of memory$"):
+        make_ppo.load(path)
 
 
 def test_the_cause_is_told_where_a_file_could_run_code(make, path):
