@@ -11,7 +11,7 @@ import sys
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache, wraps
+from functools import cached_property, lru_cache, wraps
 from inspect import get_annotations
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -198,17 +198,29 @@ def described(value):
     """A value in what any file can hold and compare: Python's numbers, strings, tuples and dicts.
 
     What holds parameters becomes a dict of them, with the name of its class under ``"kind"``;
-    arrays become nested tuples, and what is none of these is told by its name or `repr`.
+    arrays become nested tuples, functions and classes of a module their names, and the rest its
+    `repr`, a function made in another one included: its name does not say what it does.
     """
     if isinstance(value, np.generic | np.ndarray | torch.Tensor):
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: described(getattr(value, field.name)) for field in fields(value)}
+        parts = {name: described(getattr(value, name)) for name in _names(value)}
         return {"kind": type(value).__name__} | parts
     if isinstance(value, Mapping):
         return {str(key): described(x) for key, x in value.items()}
     if isinstance(value, list | tuple):  # what an array's `tolist` gives, too
         return tuple(map(described, value))
-    return getattr(value, "__qualname__", None) or repr(value)
+    if isinstance(value, type | types.FunctionType) and "<" not in value.__qualname__:
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
+
+
+def _names(value) -> list[str]:
+    """Of a dataclass's parameters; a subclass that is none itself keeps others as attributes."""
+    names = [field.name for field in fields(value)]
+    if "__dataclass_fields__" in vars(type(value)):
+        return names
+    cached = [n for n in vars(value) if isinstance(getattr(type(value), n, None), cached_property)]
+    return names + [name for name in vars(value) if name not in (*names, *cached)]

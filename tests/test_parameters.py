@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -156,15 +157,40 @@ def test_what_a_file_holds_is_pythons_and_can_be_compared():
         table: np.ndarray
         rule: object
 
-    told = described(Foreign(chain, np.int64(2), np.eye(2), math.log))
+    told = described(Foreign(chain, np.int64(2), np.eye(2), require))
     assert told == {
         "kind": "Foreign",
         "chain": {"kind": "MarkovChain"} | {f.name: getattr(chain, f.name) for f in fields(chain)},
         "size": 2,
         "table": ((1.0, 0.0), (0.0, 1.0)),
-        "rule": "log",
+        "rule": "lectures_lib.parameters.require",
     }
     assert type(told["size"]) is int
+
+
+def test_functions_that_share_a_name_are_not_taken_for_each_other():
+    def times(number):
+        return lambda x: number * x
+
+    assert described(times(2)) != described(times(3))
+    assert described(require) == described(require) != described(entered)
+
+
+def test_what_a_class_keeps_beside_its_fields_is_described_too():
+    class Plain(Base):
+        """No dataclass itself, with an `__init__` of its own."""
+
+        def __init__(self, tax):
+            super().__init__()
+            self.tax = tax
+
+        @cached_property
+        def twice(self):
+            return 2 * self.tax
+
+    plain = Plain(np.float32(0.25))
+    assert plain.twice == 0.5
+    assert described(plain) == {"kind": "Plain", "rate": 0.1, "size": 3, "tax": 0.25}
 
 
 def test_require_names_the_value_and_what_was_expected():
