@@ -120,9 +120,11 @@ def seeded(seed: int, device: str | torch.device = "cpu", shift: int = 0) -> tor
     Raises
     ------
     ValueError
-        If `seed` is no whole number.
+        If `seed` is no whole number, or one of more than 64 bits.
     """
-    return torch.Generator(device).manual_seed(entered("seed", seed, int) + shift)
+    number = entered("seed", seed, int)
+    require(-(2**63) <= number + shift < 2**64, "seed", seed, "a whole number of 64 bits")
+    return torch.Generator(device).manual_seed(number + shift)
 
 
 def _entered(value, kind):

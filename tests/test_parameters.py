@@ -142,7 +142,7 @@ def test_a_generator_takes_whole_numbers_from_anywhere():
     for seed in (3, np.int64(3), torch.tensor(3)):
         assert seeded(seed).initial_seed() == 3
     assert seeded(np.int64(3), shift=4).initial_seed() == 7
-    for seed in (1.7, True, "3", None):
+    for seed in (1.7, True, "3", None, 2**64, -(2**63) - 5):
         with pytest.raises(ValueError, match=rf"^seed={seed!r}: expected a whole number"):
             seeded(seed, shift=4)
 
