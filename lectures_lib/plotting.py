@@ -103,7 +103,19 @@ def decision_rules(
         Half-width of the range of capital around the steady state, in logs; the steady state is
         the first policy's if that is a Solution, and otherwise the planner's.
     points : int
+
+    Raises
+    ------
+    TypeError
+        If the economy has no capital, aggregate productivity or `efficient_capital`.
     """
+    missing = [name for name in ("capital", "aggregate") if name not in economy.state_shapes]
+    missing += [name for name in ("efficient_capital",) if not hasattr(economy, name)]
+    if missing:
+        raise TypeError(
+            f"{type(economy).__name__} has no {' and no '.join(missing)}: decision_rules draws "
+            "saving shares on a grid of capital, for each aggregate productivity."
+        )
     first = next(iter(policies.values()))
     centre = economy.efficient_capital
     if isinstance(first, Solution):
@@ -227,18 +239,27 @@ def ergodic_distributions(
         A name in the economy's info.
     paths, periods, seed : int
         Of the simulation; periods in which the beginning is forgotten are left out beforehand.
+
+    Raises
+    ------
+    TypeError
+        If the economy does not report the quantity.
     """
     samples = []
     for policy in map(as_policy, policies.values()):
         state, first = initial_states(policy, economy, paths, seed), burn_in(policy, economy)
         kept = [
-            period.step.info[quantity].reshape(getattr(policy, "runs", None) or 1, -1)
+            _reported(economy, period.step.info, quantity).reshape(
+                getattr(policy, "runs", None) or 1, -1
+            )
             for period in walk(policy, economy, state, first + periods, seed)
             if period.t >= first
         ]
         samples.append(torch.cat(kept, 1).numpy())
     low, high = np.quantile(samples[0], [0.0005, 0.9995])
-    edges = np.linspace(low, high, 51)
+    # What does not move is drawn as a bar of some width.
+    margin = max(1e-6 * abs(high) - (high - low), 0.0) / 2
+    edges = np.linspace(low - margin, high + margin, 51)
     figure, ax = plt.subplots()
     for i, (label, sample) in enumerate(zip(policies, samples, strict=True)):
         colour, dashes = _look(i)
@@ -281,13 +302,18 @@ def impulse_responses(
     periods, paths : int
     household : int, optional
         The one whose own productivity jumps and whose quantities respond; by default all of them.
+
+    Raises
+    ------
+    TypeError
+        If the economy has no chain, or does not report a quantity.
     """
     figure, axes = plt.subplots(1, len(quantities), figsize=(8.2, 3.0), squeeze=False)
     for i, (label, policy) in enumerate(policies.items()):
         colour, dashes = _look(i)
         responses = impulse_response(policy, economy, shock, periods, paths, household=household)
         for ax, name in zip(axes[0], quantities, strict=True):
-            response = 100 * np.atleast_2d(responses[name].numpy())
+            response = 100 * np.atleast_2d(_reported(economy, responses, name).numpy())
             ax.plot(np.median(response, 0), color=colour, linestyle=dashes, label=label)
             if len(response) > 1:
                 ax.fill_between(
@@ -303,6 +329,15 @@ def impulse_responses(
     axes[0, 0].set_ylabel("deviation (%)")
     axes[0, -1].legend()
     return figure
+
+
+def _reported(economy, quantities, name):
+    """What an economy reports under a name."""
+    if name not in quantities:
+        raise TypeError(
+            f"{type(economy).__name__} reports no {name!r}; it reports {sorted(quantities)}."
+        )
+    return quantities[name]
 
 
 def _look(i: int):

@@ -28,6 +28,8 @@ from .policy import NetworkPolicy
 
 # Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
 ITERATIONS_BETWEEN_CHECKS = 25
+# What changes is kept so often at once while a good copy is replaced by a newer one.
+COPIES = 3
 
 
 class TrainingDiverged(RuntimeError):

@@ -21,13 +21,16 @@ from torch import Tensor
 
 from ..device import resolve_device
 from ..economies.base import Economy
+from ..memory import require_memory
 from ..parameters import Parameters, require
-from .base import Agent
+from .base import COPIES, Agent
 
 EXPLORATIONS = ("epsilon-greedy", "boltzmann", "optimistic")
 STEP_SIZES = ("constant", "1/n", "polynomial")
 # States from which the economy begins, drawn once and the same for all learners.
 STARTS = 4096
+# Step sizes are looked up in a table up to this many visits of a pair (32 MB), and computed beyond.
+LARGEST_TABLE = 2**22
 # Constants of splitmix64 (Steele, Lea and Flood 2014).
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -145,6 +148,19 @@ def boltzmann(q, s, temperature, stream, weights):
 
 
 @njit(cache=True)
+def step_size(alphas, n):
+    """The step size at the n-th visit of a pair.
+
+    `alphas` are a table, with the n-th in place n, and a power: beyond the table, step sizes are
+    n**-power, or those of its last place if the power is zero.
+    """
+    table, power = alphas
+    if n < len(table):
+        return table[n]
+    return table[-1] if power == 0.0 else float(n) ** -power
+
+
+@njit(cache=True)
 def outcome(cumulative, s, a, u):
     """How many of the cumulative probabilities, the last apart, u has passed."""
     k = 0
@@ -170,8 +186,8 @@ def run_learners(q, visits, state, random, world, updates, soft, level, restart,
         Boltzmann exploration with temperature `level`, otherwise epsilon-greedy with epsilon
         `level`.
     level, restart : float
-    alphas : ndarray
-        Step size at the n-th visit of a pair, in place n.
+    alphas : tuple
+        What :func:`step_size` needs.
 
     Returns
     -------
@@ -193,7 +209,7 @@ def run_learners(q, visits, state, random, world, updates, soft, level, restart,
             following = successors[s, a, outcome(cumulative, s, a, uniform(stream))]
             count[s, a] += 1
             target = r + discount * highest(table, following)
-            table[s, a] += alphas[count[s, a]] * (target - table[s, a])
+            table[s, a] += step_size(alphas, count[s, a]) * (target - table[s, a])
             total += r
             s = following
             if uniform(stream) < restart:
@@ -301,12 +317,22 @@ class QLearning(Agent):
         super().__init__(economy, device="cpu", **options)
 
     def _build(self):
-        if not hasattr(self.economy, "tables"):
+        missing = [n for n in ("tables", "index") if not hasattr(self.economy, n)]
+        if missing:
             raise TypeError(
-                f"{type(self.economy).__name__} has no tables(): QLearning needs an economy with "
-                "finitely many states and actions, such as Monopolist()."
+                f"{type(self.economy).__name__} has no {missing[0]}(): QLearning needs an economy "
+                "with finitely many states and actions, such as Monopolist()."
             )
         c, tables = self.config, self.economy.tables()
+        entries = len(self.seeds) * tables.n_states * tables.n_actions
+        require_memory(
+            # Values and visits, and the copies that learning can return to.
+            COPIES * 16 * entries,
+            "cpu",
+            f"tables of {len(self.seeds):,} learners, {tables.n_states:,} states and "
+            f"{tables.n_actions:,} actions",
+            "take fewer seeds at once, or a coarser economy",
+        )
         generator = torch.Generator().manual_seed(0)
         starts = self.economy.index(self.economy.reset((STARTS,), generator)).numpy()
         self._choices = tables.actions
@@ -361,15 +387,21 @@ class QLearning(Agent):
         elif c.exploration == "epsilon-greedy":
             first, last = c.epsilon
             level = first + (last - first) * self.progress
-        needed = x.visits.max() + c.updates + 1
-        if len(self._alphas) < needed:
-            self._alphas = np.concatenate([[np.nan], c.alpha(np.arange(1, 2 * needed))])
+        self._extend_table(x.visits.max() + c.updates + 1)
+        power = {"constant": 0.0, "1/n": 1.0, "polynomial": c.power}[c.step_size]
+        alphas = (self._alphas, power)
         arrays = (x.q, x.visits, x.state, x.random)
-        rewards = run_learners(
-            *arrays, self._world, c.updates, soft, level, c.restart, self._alphas
-        )
+        rewards = run_learners(*arrays, self._world, c.updates, soft, level, c.restart, alphas)
         (name,) = self.economy.roles
         return {f"{name} reward": torch.from_numpy(rewards)}
+
+    def _extend_table(self, needed):
+        """Tabulate step sizes so far that `needed` visits find theirs, or as far as allowed."""
+        c = self.config
+        longest = 2 if c.step_size == "constant" else LARGEST_TABLE
+        if len(self._alphas) < min(needed, longest):
+            visits = np.arange(1, min(2 * needed, longest))
+            self._alphas = np.concatenate([[np.nan], c.alpha(visits)])
 
 
 def _outcomes(transitions):

@@ -8,13 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..memory import require_memory
 from ..networks import Streams
+from .base import COPIES
 
 
 class Replay:
     """The last transitions of each run, from which batches are drawn with replacement.
 
-    Memory is taken when the first transitions arrive, whose shapes and types it keeps.
+    Memory is taken when the first transitions arrive, whose shapes and types it keeps; if there is
+    too little, that is said then (:func:`lectures_lib.memory.require_memory`).
 
     Parameters
     ----------
@@ -36,10 +39,18 @@ class Replay:
 
     def add(self, **fields: Tensor) -> None:
         """Remember transitions, each field of shape (runs, n, ...)."""
-        runs, n = next(iter(fields.values())).shape[:2]
+        x = next(iter(fields.values()))
+        runs, n = x.shape[:2]
         if n > self.capacity:
             raise ValueError(f"{n} transitions at once do not fit into capacity={self.capacity}.")
         if not self.fields:
+            size = sum(x[:, 0].numel() * x.element_size() for x in fields.values())
+            require_memory(
+                COPIES * size * self.capacity,
+                x.device,
+                f"a memory of {self.capacity:,} transitions of {runs:,} runs",
+                "remember fewer (memory or capacity in the config), or take fewer seeds at once",
+            )
             self.fields = {
                 name: x.new_zeros((runs, self.capacity, *x.shape[2:])) for name, x in fields.items()
             }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
+from ..memory import require_memory
 from ..parameters import require
 from .base import Economy, Role, Step
 from .tables import Tables
@@ -190,6 +191,14 @@ class Monopolist(Economy):
         with probabilities that keep the mean. State `i * len(demand) + j` has customers at level
         `i` and demand at index `j`.
         """
+        n = self.levels * len(self.demand)
+        require_memory(
+            # The transitions, their check, and a learner's list of successors.
+            4 * 8 * n * len(self.prices) * n,
+            "cpu",
+            f"tables() of {n:,} states and {len(self.prices):,} prices",
+            "lower levels, or offer fewer prices",
+        )
         x, p = self.customer_levels, np.array(self.prices)
         a, chain = np.array(self.demand.values), np.array(self.demand.transition)
         payoffs = (a * x[:, None])[..., None] * (1 - p) * (p - self.cost)
@@ -201,7 +210,6 @@ class Monopolist(Economy):
         moves = (levels == below[..., None]) * (1 - above[..., None])
         moves = moves + (levels == below[..., None] + 1) * above[..., None]
         transitions = np.einsum("xpy,ab->xapyb", moves, chain)
-        n = self.levels * len(a)
         return Tables(payoffs.reshape(n, len(p)), transitions.reshape(n, len(p), n), self.beta, p)
 
     def index(self, state: MonopolistState) -> Tensor:

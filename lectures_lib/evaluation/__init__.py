@@ -6,7 +6,7 @@ from .exploitability import Exploitability, exploitability
 from .impulse import impulse_response
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
-from .report import Report, evaluate
+from .report import ReferenceBeaten, Report, evaluate
 from .simulation import best_fixed_action, initial_states, simulate
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Estimate",
     "Exploitability",
     "Moments",
+    "ReferenceBeaten",
     "Report",
     "best_fixed_action",
     "burn_in",

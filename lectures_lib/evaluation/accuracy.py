@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..economies import BrockMirman
 from ..economies.base import Economy
+from ..economies.capital import CapitalEconomy
 from ..solvers import euler_residuals
-from ..solvers.euler import in_actions
+from ..solvers.euler import in_actions, stock
 from .long_run import ergodic_states
-from .simulation import as_policy, initial_states, walk
+from .simulation import as_policy, initial_states, learned_roles, walk
+
+# More than Newton's method needs for an action that leaves a given consumption.
+NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,9 @@ def dynamic_accuracy(
 
     Raises
     ------
+    TypeError
+        If the economy has no Euler equation (:func:`lectures_lib.solvers.euler_residuals`), or
+        reports no consumption.
     ValueError
         If the policy has several runs, or the regime has no Euler equation of this form.
 
@@ -104,7 +111,9 @@ def dynamic_accuracy(
         )
     implied = EulerImplied(policy, economy, regime)
     start = initial_states(policy, economy, paths, seed)
+    _require_consumption(policy, economy, start)
     start = ergodic_states(policy, economy, start, seed)
+    name = stock(economy)
     distances: dict[str, list[Tensor]] = {"capital": [], "consumption": []}
     pairs = zip(
         walk(policy, economy, start, periods, seed + 1),
@@ -112,11 +121,31 @@ def dynamic_accuracy(
         strict=True,
     )
     for own, other in pairs:
-        for name, distance in distances.items():
-            distance.append((other.step.info[name] / own.step.info[name] - 1).abs())
+        stocks, left = ((getattr(p.state, name), p.step.info["consumption"]) for p in (other, own))
+        for distance, one, two in zip(distances.values(), stocks, left, strict=True):
+            distance.append((one / two - 1).abs())
     capital, consumption = (torch.stack(d) for d in distances.values())
     numbers = (capital.mean(), capital.max(), consumption.mean(), consumption.max())
     return DynamicAccuracy(*(x.item() for x in numbers))
+
+
+def _require_consumption(policy, economy, state):
+    """Refuse an economy whose consumption is not known, or decided by several actions."""
+    (period,) = walk(policy, economy, state, 1, seed=0)
+    if "consumption" not in period.step.info:
+        raise TypeError(
+            f"{type(economy).__name__} reports no 'consumption' in a step's info, which "
+            f"dynamic_accuracy compares; there are {sorted(period.step.info)}."
+        )
+    learned = [economy.roles[name] for name in learned_roles(economy)]
+    if not isinstance(economy, CapitalEconomy) and [r.n_agents * r.n_actions for r in learned] != [
+        1
+    ]:
+        raise TypeError(
+            f"{type(economy).__name__} has several agents or actions: dynamic_accuracy knows what "
+            "they would do to consume what the Euler equation says in economies with one action, "
+            "and in a Planner and a Market."
+        )
 
 
 class EulerImplied:
@@ -137,20 +166,30 @@ class EulerImplied:
         """Actions of every role."""
         e = self.economy
         actions = in_actions(e, self.policy(state))
-        no_luck = e.Shocks(
-            *(
-                torch.zeros(*state.aggregate.shape, *shape, dtype=state.capital.dtype)
-                for shape in e.shock_shapes.values()
-            )
-        )
-        info = e.step(state, actions, no_luck).info
+        info = e.step(state, actions, e.no_luck(state)).info
         residual = euler_residuals(e, self.policy, state, self.regime)
-        households = e.state_shapes["capital"][0]
-        residual = residual.unflatten(-1, (households, -1)).mean(-1)
-        consumption = info["consumption"] * (1 - residual)
-        if isinstance(e, BrockMirman):
-            return {"planner": consumption.unsqueeze(-1)}
-        return e.actions_for(state, self._bought(info, consumption))
+        consumption = info["consumption"]
+        residual = residual.unflatten(-1, (math.prod(consumption.shape[residual.dim() - 1 :]), -1))
+        consumption = consumption * (1 - residual.mean(-1).reshape(consumption.shape))
+        if isinstance(e, CapitalEconomy):
+            return e.actions_for(state, self._bought(info, consumption))
+        return self._that_leave(state, actions, consumption)
+
+    @torch.enable_grad()
+    def _that_leave(self, state, actions, consumption):
+        """Actions near `actions` that leave `consumption`, by Newton's method."""
+        e = self.economy
+        (role,) = learned_roles(e)
+        found, no_luck = actions[role].detach(), e.no_luck(state)
+        for _ in range(NEWTON_STEPS):
+            action = found.requires_grad_(True)
+            left = e.step(state, {**actions, role: action}, no_luck).info["consumption"]
+            (slope,) = torch.autograd.grad(left.sum(), action)
+            step = (left.detach().reshape(slope.shape) - consumption.reshape(slope.shape)) / slope
+            found = found.detach() - step
+            if not (step.abs() > 1e-14 * found.abs()).any():
+                break
+        return {**actions, role: found}
 
     def _bought(self, info, consumption):
         """Investment (*batch, N, M) that leaves `consumption` (*batch, N)."""

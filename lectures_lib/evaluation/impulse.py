@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..markov import MarkovChain
 from .long_run import ergodic_states
-from .simulation import as_policy, batch_shape, initial_states, walk
+from .simulation import as_policy, batch_shape, initial_states, learned_roles, walk
 
 #: What impulse responses are computed of, where an economy has it.
 RESPONSES = (
@@ -47,7 +48,7 @@ def impulse_response(
     -------
     dict of str to Tensor, shape (periods,) or (runs, periods)
         Relative deviations of what the economy has of capital, output, consumption, investment,
-        saving share, price, customers and sales.
+        saving share, price, customers and sales, and of stocks with other names.
 
     Warns
     -----
@@ -56,22 +57,33 @@ def impulse_response(
 
     Raises
     ------
+    TypeError
+        If nothing in the economy's state follows a chain.
     ValueError
         If the economy has no such chain or household.
     """
     policy = as_policy(policy)
-    if shock not in economy.state_shapes or shock in economy.endogenous:
-        chains = [n for n in economy.state_shapes if n not in economy.endogenous]
+    kind = type(economy).__name__
+    chains = [n for n in economy.state_shapes if isinstance(getattr(economy, n, None), MarkovChain)]
+    if not chains:
+        raise TypeError(
+            f"{kind} has no field of the state that is an index of a MarkovChain of the same name "
+            "among its parameters, so that there is no shock to respond to."
+        )
+    if shock not in chains:
         raise ValueError(f"shock={shock!r}: expected one of {chains}.")
-    n = economy.state_shapes[economy.endogenous[0]][0]
+    n = sum(economy.roles[name].n_agents for name in learned_roles(economy))
     if household is not None and not 0 <= household < n:
         raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
+    if household is not None and n == 1:
+        household = None  # it is everybody
     start = initial_states(policy, economy, paths, seed)
     base = ergodic_states(policy, economy, start, seed)
     index = getattr(base, shock).clone()
     who = index[..., household] if household is not None and economy.state_shapes[shock] else index
     who.fill_(len(getattr(economy, shock)) - 1)
     batch = batch_shape(economy, base)
+    others = [name for name in economy.endogenous if name not in (*RESPONSES, "crowd")]
     responses: dict[str, list] = {}
     pairs = zip(
         walk(policy, economy, base, periods, seed + 1),
@@ -79,10 +91,11 @@ def impulse_response(
         strict=True,
     )
     for pair in pairs:
-        for name in RESPONSES:
-            if name not in pair[0].step.info:
+        quantities = [{name: getattr(p.state, name) for name in others} | p.step.info for p in pair]
+        for name in (*RESPONSES, *others):
+            if name not in quantities[0]:
                 continue
-            x = [p.step.info[name] for p in pair]
+            x = [q[name] for q in quantities]
             if household is not None and name != "price":
                 x = [q.select(len(batch), household) for q in x]
             before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)

@@ -123,6 +123,8 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
         If a stock becomes zero, negative, infinite or NaN.
     """
     policy = as_policy(policy)
+    if not economy.endogenous:  # chains begin in their long run
+        return least
     begun: dict[str, _Part] = {}
     past: list[dict[str, _Left]] = []
     for t, state, _ in walk(policy, economy, _copies(policy, economy), LONGEST + 1, seed=2):

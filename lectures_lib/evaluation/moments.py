@@ -82,12 +82,18 @@ class MomentSums:
 
     def __init__(self, economy: Economy):
         self.economy, self.periods = economy, 0
+        #: What agents own; a crowd's stocks are copies of theirs.
+        self._stocks = [name for name in economy.endogenous if name != "crowd"]
+        others = {name: name.replace("_", " ") for name in self._stocks if name not in QUANTITIES}
+        self._labels = QUANTITIES | others
         self._origin: dict[str, Tensor] = {}
         self._sums: dict[object, Tensor] = {}
 
     def add(self, state, info: dict[str, Tensor]) -> None:
         """Add a period: its state and its quantities, shape (*runs, paths, ...)."""
         lead = batch_shape(self.economy, state)
+        # Stocks are known from the state even where an economy does not report them.
+        info = {name: getattr(state, name) for name in self._stocks} | info
         info = {name: x.reshape(*lead, -1) for name, x in info.items()}
         if self.economy.state_shapes.get("capital", (1,))[0] > 1:
             capital = state.capital
@@ -97,7 +103,7 @@ class MomentSums:
             self._origin = {n: x.flatten(-2).mean(-1)[..., None, None] for n, x in info.items()}
         self.periods += 1
         centred = {name: x - self._origin[name] for name, x in info.items()}
-        for name in (*QUANTITIES, "productivity"):
+        for name in (*self._labels, "productivity"):
             if name in centred:
                 self._add(name, centred[name])
                 self._add((name, name), centred[name].square())
@@ -116,7 +122,7 @@ class MomentSums:
             If a quantity was not a finite number.
         """
         found = Moments()
-        for name, label in QUANTITIES.items():
+        for name, label in self._labels.items():
             if name in self._sums:
                 mean, variance = self._means(name), self._covariance(name, name)
                 if not torch.isfinite(variance[..., 0]).all():
@@ -189,9 +195,9 @@ def ergodic_moments(
     -------
     Moments
         ``"mean of x"`` and ``"s.d. of x"`` of what the economy has of capital, consumption, saving
-        share, investment, output, price, customers and sales, over periods, households and goods;
-        of the total of a capital good that households own, if there are several; and the
-        correlation of the saving share and productivity.
+        share, investment, output, price, customers and sales, and of stocks with other names, over
+        periods, households and goods; of the total of a capital good that households own, if there
+        are several; and the correlation of the saving share and productivity.
 
     Warns
     -----

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,10 +13,11 @@ from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
 from ..solvers import euler_residuals
-from ..solvers.euler import EXACT_OUTCOMES, in_actions, in_regime
+from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regime, stock
 from .long_run import SHORTEST, burn_in, ergodic_states
-from .moments import CORRELATION, Moments, MomentSums
+from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
+    SMALLEST_DISCOUNT,
     as_policy,
     batch_shape,
     initial_states,
@@ -33,6 +36,10 @@ PERIODS_BETWEEN_STATES = 40
 LARGEST_SAMPLE = 200_000
 # Outcomes that are assumed where they are drawn.
 DRAWN_OUTCOMES = 80
+# Periods in which states join the sample on which the reference is judged where welfare is counted.
+EARLY = (0, 10, 20, 40, 80)
+# Standard errors beyond which a gain over the best rule is no chance.
+SURPRISING = 4
 # Part of the reference's mean action below which there is no relative error.
 SMALLEST_ACTION = 0.01
 #: The moments of a report, as far as the economy has them.
@@ -44,6 +51,10 @@ REPORTED = (
     ),
     CORRELATION,
 )
+
+
+class ReferenceBeaten(UserWarning):
+    """A team did better than by the rule that should be best; the message says by how much."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Report:
     reference_moments : dict of str to float
         The same of the reference.
     reference_euler_residual_max : float
-        The reference's own accuracy: losses below its square mean nothing.
+        The reference's own accuracy, on its ergodic set and on the way there, where welfare is
+        counted: losses below its square mean nothing.
 
     regime : str or None
         Whose conditions the Euler residuals are of; None for the economy's own game.
@@ -172,6 +184,9 @@ def evaluate(
     RuntimeWarning
         If policy or reference never forget where they began, so that there are no moments of the
         long run.
+    ReferenceBeaten
+        If a team does significantly better than by the reference, which is then not exact where
+        welfare is counted.
 
     Raises
     ------
@@ -191,7 +206,7 @@ def evaluate(
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
-    moments = _reported(own.moments)
+    moments = _reported(own.moments, economy)
 
     if reference is None:
         nan = squeeze([float("nan")] * len(singles))
@@ -219,22 +234,45 @@ def evaluate(
     acts = exact_action.abs() > SMALLEST_ACTION * exact_action.abs().mean()
     policy_errors = [(_actions(economy, p, sample) / exact_action - 1).abs()[acts] for p in singles]
     residuals = [_residuals(economy, p, sample, regime) for p in singles]
+    known = [_residuals(economy, reference, s, regime).max() for s in (sample, exact.early())]
+    loss = 1 - equivalent / exact_equivalent
+    _warn_if_beaten(economy, loss, error, torch.stack(known).max())
     return Report(
-        squeeze((1 - equivalent / exact_equivalent).tolist()),
+        squeeze(loss.tolist()),
         squeeze(error.tolist()),
         squeeze([e.mean().item() for e in policy_errors]),
         squeeze([e.max().item() for e in policy_errors]),
         squeeze([r.mean().item() for r in residuals]),
         squeeze([r.max().item() for r in residuals]),
         moments,
-        _reported(exact.moments),
-        _residuals(economy, reference, sample, regime).max().item(),
+        _reported(exact.moments, economy),
+        torch.stack(known).max().item(),
         regime,
     )
 
 
-def _reported(moments):
-    return {name: moments[name].value for name in REPORTED if name in moments}
+def _warn_if_beaten(economy, loss, error, residual):
+    """Raise an alarm if a team has gained what no rule can gain over the best."""
+    if not all(economy.roles[name].team for name in learned_roles(economy)):
+        return
+    # Sampling error; and what the end of the simulation and the reference's own errors explain.
+    explained = SURPRISING * error + max(SMALLEST_DISCOUNT, residual.nan_to_num(0.0).item() ** 2)
+    if (loss < -explained).any():
+        worst = loss.argmin()
+        warnings.warn(
+            f"the policy does better than the reference by {-100 * loss[worst].item():.2g}% of "
+            f"consumption (standard error {100 * error[worst].item():.1g}%): the reference is not "
+            "exact where welfare is counted. Compare where the economy begins with the reference's "
+            "domain, or solve it for a wider one: solve(economy, domain=(lowest, highest)).",
+            ReferenceBeaten,
+            stacklevel=3,
+        )
+
+
+def _reported(moments, economy):
+    stocks = [name for name in economy.endogenous if name not in (*QUANTITIES, "crowd")]
+    own = [f"{m} of {name.replace('_', ' ')}" for name in stocks for m in ("mean", "s.d.")]
+    return {name: moments[name].value for name in (*own, *REPORTED) if name in moments}
 
 
 class _Followed(NamedTuple):
@@ -243,6 +281,11 @@ class _Followed(NamedTuple):
     value: Tensor
     moments: Moments
     states: list
+    first_states: list
+
+    def early(self):
+        """States on the way to the ergodic set, shape (states, ...)."""
+        return map_state(lambda *x: torch.cat(x), *self.first_states)
 
     def sample(self, run):
         """States from the ergodic set, shape (states, ...)."""
@@ -260,17 +303,20 @@ def _follow(policy, economy, start, seed) -> _Followed:
     # Policy and reference may forget at different speeds, but welfare is that of equal times.
     counted = max(welfare_horizon(economy), SHORTEST + KEPT)
     horizon = max(counted, first + KEPT)
-    learned, sums, states, value = learned_roles(economy), MomentSums(economy), [], 0.0
+    learned, sums, value = learned_roles(economy), MomentSums(economy), 0.0
+    early, states = [], []
     for t, state, step in walk(policy, economy, start, horizon, seed + 1):
         if t < counted:
             rewards = torch.cat([step.rewards[name] for name in learned], -1)
             value = value + economy.discount**t * rewards.mean(-1)
+        if t in EARLY:
+            early.append(state)
         if t >= first:
             sums.add(state, step.info)
             if (t - first) % PERIODS_BETWEEN_STATES == 0:
                 states.append(state)
     require_finite(value, " and ".join(learned))
-    return _Followed(value, sums.moments(), states)
+    return _Followed(value, sums.moments(), states, early)
 
 
 def _actions(economy, policy, state):
@@ -284,17 +330,16 @@ def _residuals(economy, policy, sample, regime):
     """Absolute Euler residuals of a part of the sample, NaN where there is no Euler equation."""
     try:
         in_regime(economy, regime)
-    except ValueError:
+    except (ValueError, NoEulerEquation):
         return torch.full((1,), float("nan"))
-    few = _thin(economy, sample)
     try:
+        few = _thin(economy, sample)
         residual = euler_residuals(economy, policy, few, regime)
-    except torch.linalg.LinAlgError:
+    except (NoEulerEquation, torch.linalg.LinAlgError):
         return torch.full((1,), float("nan"))
-    no_luck = economy.Shocks(
-        *(few.capital.new_zeros((len(residual), *s)) for s in economy.shock_shapes.values())
-    )
-    info = economy.step(few, in_actions(economy, policy(few)), no_luck).info
+    info = economy.step(few, in_actions(economy, policy(few)), economy.no_luck(few)).info
+    if not {"saving_share", "output", "consumption"} <= info.keys():
+        return residual.abs()
     spent = info["saving_share"] * info["output"] / info["consumption"]
     limit = spent.repeat_interleave(residual.shape[-1] // spent.shape[-1], -1)
     return torch.where(residual < -limit, limit, residual.abs())
@@ -309,6 +354,6 @@ def _thin(economy, sample):
         outcomes = DRAWN_OUTCOMES
     if outcomes > EXACT_OUTCOMES:
         outcomes = DRAWN_OUTCOMES
-    stocks = sample.capital[0].numel()
-    every = -(-len(sample.capital) * stocks * outcomes // LARGEST_SAMPLE)
+    stocks = math.prod(economy.state_shapes[stock(economy)])
+    every = -(-len(sample[0]) * stocks * outcomes // LARGEST_SAMPLE)
     return map_state(lambda x: x[::every], sample)

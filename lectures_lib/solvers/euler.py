@@ -25,6 +25,10 @@ EXACT_OUTCOMES = 256
 ANOTHER_LUCK = 0.999
 
 
+class NoEulerEquation(TypeError):
+    """An economy lacks something that an Euler equation needs; the message says what."""
+
+
 def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
     """The economy in which a regime's choices are made, and whether they are made jointly.
 
@@ -45,14 +49,14 @@ def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
     ------
     ValueError
         If the economy does not have the regime.
-    TypeError
+    NoEulerEquation
         If some of its agents decide jointly and others do not.
     """
     _require_economy(economy)
     learned = [role for role in economy.roles.values() if role.follows is None]
     teams = {role.team for role in learned}
     if len(teams) > 1:
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__} has roles that are teams and roles that are not: Euler "
             "equations are those of one team or of agents who decide each for themselves."
         )
@@ -75,30 +79,18 @@ def stock(economy: Economy) -> str:
 
     Raises
     ------
-    TypeError
+    NoEulerEquation
         If there is none, or more than one.
     """
     _require_economy(economy)
     # What a crowd owns is moved by nobody.
     fields = [name for name in economy.endogenous if name != "crowd"]
     if len(fields) != 1:
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__}.endogenous names the stocks {tuple(fields)}: an Euler "
             "equation needs one field of the state that the agents' actions move."
         )
     return fields[0]
-
-
-def has_euler_equation(economy: Economy, regime: str | None) -> bool:
-    """Whether :func:`euler_residuals` are defined: stocks, as many actions, and a curvature."""
-    try:
-        name = stock(economy)
-        in_regime(economy, regime)
-    except (TypeError, ValueError):
-        return False
-    actions = sum(r.n_agents * r.n_actions for r in economy.roles.values() if r.follows is None)
-    stocks = math.prod(economy.state_shapes[name])
-    return hasattr(economy, "risk_aversion") and actions == stocks
 
 
 def in_state(economy: Economy, state):
@@ -147,7 +139,7 @@ def marginal_values(
 
     Raises
     ------
-    TypeError
+    NoEulerEquation
         If the economy has no such stocks, or the period's shocks decide what a unit of action
         adds to them, so that the worth of a unit tomorrow is no number that is known today.
     ValueError
@@ -159,7 +151,7 @@ def marginal_values(
     actions = in_actions(economy, policy(state))
     costate, value, varies = _worths(economy, joint, state, actions)
     if varies:
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__}: the period's shocks decide what an action adds to "
             f"{stock(economy)!r}, so that its worth tomorrow is not known today; euler_residuals "
             "takes the expectation."
@@ -181,7 +173,7 @@ def _worths(economy, joint, state, actions):
     luck = map_state(lambda x: x + ANOTHER_LUCK, luck)
     other, same = _marginal_values(economy, joint, state, actions, luck)
     if not torch.allclose(value, same, rtol=1e-9, atol=0, equal_nan=True):
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__}: what a unit of {stock(economy)!r} is worth depends on the "
             "period's own shocks, which Euler equations cannot have. Let the state hold what is "
             "known when agents act, and let shocks decide the next state only."
@@ -201,7 +193,7 @@ def _marginal_values(economy, joint, state, actions, shocks):
     k = capital.reshape(*batch, -1).requires_grad_(True)
     a = chosen.reshape(*batch, -1).requires_grad_(True)
     if k.shape[-1] != a.shape[-1]:
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__} has {a.shape[-1]} actions and {k.shape[-1]} stocks of "
             f"{name!r}: an Euler equation needs one action for each stock."
         )
@@ -280,7 +272,7 @@ def euler_residuals(
 
     Raises
     ------
-    TypeError
+    NoEulerEquation
         If the economy lacks what an Euler equation needs: one stock in `endogenous` with an action
         for each of its entries, and `risk_aversion`.
     ValueError
@@ -288,7 +280,7 @@ def euler_residuals(
     """
     name = stock(economy)
     if not hasattr(economy, "risk_aversion"):
-        raise TypeError(
+        raise NoEulerEquation(
             f"{type(economy).__name__} has no risk_aversion, which turns an Euler residual into a "
             "share of consumption; marginal_values does without."
         )
@@ -340,7 +332,7 @@ def _next_shocks(economy, state, draws):
             return shocks, probability
     except TooManyOutcomes as error:
         if not can_draw:
-            raise TypeError(
+            raise NoEulerEquation(
                 f"{type(economy).__name__} has too many outcomes for exact expectations and no "
                 "sampled_outcomes(state, draws, generator) to draw them."
             ) from error

@@ -21,6 +21,8 @@ from ..economies.base import map_state
 from ..economies.capital import CapitalEconomy
 from ..parameters import seeded
 from ..progress import progress_bar
+from .domain import Domain
+from .piece import first_plan
 from .regimes import Conditions
 
 #: Units in each of the two hidden layers.
@@ -125,10 +127,16 @@ class EulerNetworkPolicy:
     economy : Planner or Market
     regime : str
     width, seed : int
+
+    Attributes
+    ----------
+    domain : Domain
+        For which capital it was trained.
     """
 
     def __init__(self, economy: CapitalEconomy, regime: str, width: int = WIDTH, seed: int = 0):
         self.economy, self.conditions = economy, Conditions(economy, regime)
+        self.domain = Domain(0.0, math.inf, "it learns the states that the economy visits")
         generator = seeded(seed)
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
@@ -138,6 +146,9 @@ class EulerNetworkPolicy:
         usual = torch.full((n, m), self.unit, dtype=torch.float64)
         product = torch.full((n,), economy.efficient_capital**economy.alpha, dtype=torch.float64)
         self.usual_cost = self.conditions.marginal_cost(usual, product).mean()
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.network.width} units)"
 
     def plan(self, state) -> Tensor:
         """The plan for each stock, shape (*batch, N, M)."""
@@ -206,8 +217,15 @@ class EulerNetworkPolicy:
     def investment(self, state) -> Tensor:
         """Investment (*batch, N, M) in float64; the massless do what their crowd does."""
         capital = getattr(state, "crowd", state.capital).double()
+        self.domain.check(capital, self)
         state = state._replace(capital=capital)
-        return self.decide(self.plan(state), state)[0].clamp_min(0)
+        investment = self.decide(self.plan(state), state)[0].clamp_min(0)
+        # Where the conditions within the period have no solution near the network's values, or one
+        # that cannot be paid, capital is kept on average; residuals show how wrong that is.
+        product = self.economy.output(state)
+        left = self.conditions.consumption(investment, product)
+        sound = (left > 0.01 * product).all(-1)[..., None, None]
+        return torch.where(sound, investment, first_plan(self.economy, capital, product))
 
     def __call__(self, state, moved=None):
         """Actions of every role."""
@@ -254,11 +272,13 @@ def euler_network(
     batch = (math.ceil(RESIDUALS / min(stocks, STOCKS)),)
     state = _fresh(everybody, batch, generator)
     damping, best = 1e-5, (math.inf, policy.network.weights)
-    rounds = 0
+    rounds, least, most = 0, math.inf, 0.0
     with progress_bar(ROUNDS, "Euler network", show_progress) as bar:
         while rounds < ROUNDS:
             rounds += 1
             sample = everybody.perturb(state, generator, SPREAD if economy.n_goods == 1 else NARROW)
+            least = min(least, sample.capital.min().item())
+            most = max(most, sample.capital.max().item())
             following, probability = _next_productivities(everybody, sample, generator)
             error = policy.residuals(sample, following, probability)[0].abs().mean()
             if error < best[0]:
@@ -270,6 +290,7 @@ def euler_network(
             state = _move_on(everybody, policy, state, generator)
             bar.update(1)
     policy.network.weights, policy.economy = best[1], economy
+    policy.domain.low, policy.domain.high = least, most
     return policy, rounds
 
 

@@ -13,6 +13,8 @@ it, where :math:`a` is :math:`\phi/2` for the planner and :math:`\phi` in the ma
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from torch import Tensor
 
@@ -61,7 +63,7 @@ def known_kinds() -> str:
     return f"expected one of {names}, or a class derived from one of them"
 
 
-def require_kind(economy: Economy, task: str, kinds: tuple[type, ...] = (Planner, Market)):
+def require_kind(economy: Economy, task: str, kinds: tuple[type, ...] = (Planner, Market)) -> None:
     """Refuse an economy that a solver's formulas are not about.
 
     Parameters
@@ -75,15 +77,52 @@ def require_kind(economy: Economy, task: str, kinds: tuple[type, ...] = (Planner
     Raises
     ------
     TypeError
+        If the economy is none of them, or is derived from one and has changed its rules.
     """
-    if not isinstance(economy, kinds):
+    base = next((kind for kind in type(economy).__mro__ if kind in kinds), None)
+    if base is None:
         names = " or a ".join(kind.__name__ for kind in kinds)
         raise TypeError(
             f"{task} is for a {names}, or a class derived from it; got {type(economy).__name__}. "
             "solve(economy) picks the method where there is one, and PPO learns in any economy."
         )
+    if type(economy) is not base and not _has_rules_of(economy, base):
+        raise TypeError(
+            f"{type(economy).__name__} has other rules than {base.__name__}, whose formulas {task} "
+            "knows: states or rewards differ after a period. PPO learns in any economy, and "
+            "euler_residuals judges any policy by the economy's own code."
+        )
 
 
+def _has_rules_of(economy, base) -> bool:
+    """Whether a period brings the same as in the economy that it is derived from."""
+    parameters = {f.name: getattr(economy, f.name) for f in fields(base) if f.init}
+    plain = base(**parameters)
+    sizes = [{n: (r.n_agents, r.n_actions) for n, r in e.roles.items()} for e in (economy, plain)]
+    if (economy.state_shapes, economy.shock_shapes, economy.discount, sizes[0]) != (
+        *(plain.state_shapes, plain.shock_shapes, plain.discount),
+        sizes[1],
+    ):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    state = plain.reset((SAMPLE,), generator, torch.float64)
+    shocks = plain.draw((SAMPLE,), generator, torch.float64)
+    actions = {
+        name: role.to_physical(
+            torch.randn(
+                *(SAMPLE, role.n_agents, role.n_actions), generator=generator, dtype=torch.float64
+            )
+        )
+        for name, role in plain.roles.items()
+    }
+    one, other = (e.step(state, actions, shocks) for e in (economy, plain))
+    pairs = [*zip(one.state, other.state, strict=True)]
+    pairs += [(one.rewards[name], other.rewards[name]) for name in plain.roles]
+    return all(torch.allclose(x, y, rtol=1e-9, atol=0, equal_nan=True) for x, y in pairs)
+
+
+# States at which the rules of a derived class are compared with its base's.
+SAMPLE = 64
 # Newton steps for what households buy together, at most; few are needed away from kinks.
 NEWTON_STEPS = 40
 

@@ -15,7 +15,7 @@ from .euler import euler_residuals
 from .euler_network import euler_network
 from .monopolist import price_rule
 from .piece import ConvergenceError
-from .regimes import known_kinds, resolve_regime
+from .regimes import known_kinds, require_kind, resolve_regime
 from .steady_state import SteadyState, steady_state
 from .time_iteration import can_iterate, time_iteration
 from .visited import Residual, residuals_where_it_leads
@@ -115,7 +115,7 @@ def solve(
     Raises
     ------
     TypeError
-        If there is no solver for the economy.
+        If there is no solver for the economy, or for rules that a derived class has changed.
     ValueError
         If the regime or method is unknown, or time iteration is asked for at too large a size.
     ConvergenceError
@@ -142,6 +142,7 @@ def _solver(economy, regime, method, domain) -> Solution:
 @_solver.register(Planner)
 @_solver.register(Market)
 def _with_capital(economy, regime, method, domain):
+    require_kind(economy, "solve")
     regime = resolve_regime(economy, regime)
     if method not in (None, "time iteration", "network"):
         raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
@@ -184,6 +185,7 @@ def _warn_if_imprecise(solution):
 
 @_solver.register(Monopolist)
 def _monopolist(economy, regime, method, domain):
+    require_kind(economy, "solve", (Monopolist,))
     _require_no_choice(economy, method, domain)
     found = price_rule(economy)
     return Solution(economy, resolve_regime(economy, regime), *found, "policy iteration")
@@ -191,6 +193,7 @@ def _monopolist(economy, regime, method, domain):
 
 @_solver.register(BrockMirman)
 def _brock_mirman(economy, regime, method, domain):
+    require_kind(economy, "solve", (BrockMirman,))
     _require_no_choice(economy, method, domain)
 
     def policy(state, moved=None):

@@ -104,15 +104,16 @@ class Splines:
         """Coefficients next to each point, their weights in values and slopes; steps outside."""
         position = (capital.log() - np.log(self.low)) / self._spacing
         nearest = position.clamp(0, self.nodes - 1)
-        cell = nearest.detach().floor().clamp(0, self.nodes - 2)
+        # What is not a number lies somewhere, and makes values that are not.
+        cell = nearest.detach().nan_to_num(0.0).floor().clamp(0, self.nodes - 2)
         t = nearest - cell
         left = 1 - t
         basis = torch.stack(
             [left**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * left**2 + 3 * left**3, t**3], -1
         )
-        slope = torch.stack(
-            [-(left**2), t * (3 * t - 4), left * (4 - 3 * left), t**2], -1
-        ) * (3 / self._spacing)
+        slope = torch.stack([-(left**2), t * (3 * t - 4), left * (4 - 3 * left), t**2], -1) * (
+            3 / self._spacing
+        )
         basis, slope = basis / 6, slope / 6
         each = cell.long().unsqueeze(-1) + torch.arange(4)
         width, where = self.nodes + 2, torch.zeros_like(each[..., 0, :1])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..economies.capital import CapitalEconomy
 from .domain import Domain
-from .piece import Piece
+from .piece import ConvergenceError, Piece
 from .polynomials import NODES_PER_COEFFICIENT, Polynomials
 from .productivity import JointChain
 from .regimes import Conditions, require_kind
@@ -36,7 +36,7 @@ DEGREES = {
     (3, 2): (3, 4),
 }
 #: Nodes of the splines for each household's capital, by the number of households.
-NODES = {2: 40, 3: 16}
+NODES = {2: 40, 3: 20}
 #: Sizes that are solved where households decide jointly, so that the constraint binds often.
 JOINT_SIZES = ((1, 1), (2, 1), (3, 1), (1, 2))
 #: Sizes for which there are splines.
@@ -51,7 +51,7 @@ ROOM, BOXES = 1.1, 4
 # Nodes, over all combinations of productivities, that take minutes and gigabytes.
 MOST_POINTS = 100_000
 # Least half-width, in logs, of the two boxes for several goods.
-WIDE, NARROW = 0.3, 0.1
+WIDE, NARROW = 0.3, 0.06
 
 
 class InvestmentPolicy:
@@ -194,13 +194,15 @@ def time_iteration(
             )
         return _several_goods(economy, conditions, chain, degrees or DEGREES[size], tolerance)
     (low, high), usual = _first_box(economy, domain), _usual_box(economy)
-    piece, iterations = None, 0
+    policy, piece, iterations = None, None, 0
     for _ in range(BOXES):
         fine = (degrees or _usual_fineness(size, kinked))[0]
         # A wider box needs more.
         fine = math.ceil(fine * max(1.0, math.log(high / low) / math.log(usual[1] / usual[0])))
         points = _points(economy, kinked, fine)
         if points > MOST_POINTS:
+            if policy is not None:
+                break  # a rule that says where it holds
             raise ValueError(
                 f"time iteration for capital between {low:.3g} and {high:.3g} needs {points:,} "
                 f"nodes, more than {MOST_POINTS:,}: ask for a smaller domain, have fewer levels of "
@@ -213,20 +215,26 @@ def time_iteration(
         before, piece = piece, Piece(conditions, chain, basis, bounded=kinked)
         if before is not None:
             piece.start_from(before.log_worth)
-        iterations += piece.converge(tolerance)
+        try:
+            iterations += piece.converge(tolerance)
+        except ConvergenceError:
+            if before is None:
+                raise
+            break  # the last rule says where it holds
         policy = InvestmentPolicy(economy, [piece])
         with policy.domain.silent():  # the box may be about to grow
             visited = join(*visited_states(economy, policy))
             binds = bool((policy.investment(visited) == 0).any())
+        affordable = size in KINKED_SIZES and _points(economy, True, NODES[size[0]]) <= MOST_POINTS
+        if binds and not kinked and affordable and degrees is None:
+            # Polynomials do without the constraint, which matters here.
+            kinked, piece = True, None
+            continue
         stocks = getattr(visited, "crowd", visited.capital)
         least, most = stocks.min().item(), stocks.max().item()
-        switch = binds and not kinked and size in KINKED_SIZES and degrees is None
-        switch = switch and _points(economy, True, NODES[size[0]]) <= MOST_POINTS
-        if low <= least and most <= high and not switch:
+        if low <= least and most <= high:
             break
         low, high = min(low, least / ROOM), max(high, most * ROOM)
-        if switch:
-            kinked, piece = True, None
     return policy, iterations
 
 

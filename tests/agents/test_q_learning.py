@@ -84,7 +84,7 @@ def test_two_updates_by_hand():
     # One successor each: 0 -> 1 -> 0, whatever is done.
     successors = np.array([[[1], [1]], [[0], [0]]])
     world = (payoffs, successors, np.ones((2, 2, 1)), np.array([0]), 0.5)
-    alphas = np.array([np.nan, 1.0, 0.25])
+    alphas = (np.array([np.nan, 1.0, 0.25]), 0.0)
     rewards = module.run_learners(q, visits, state, random, world, 2, False, 0.0, 0.0, alphas)
     # Greedy in state 0 is action 1, seen once before: alpha = 0.25, target 1 + 0.5 x 10 = 6.
     assert q[0, 0, 1] == 4 + 0.25 * (6 - 4)
@@ -182,6 +182,26 @@ def test_restarts_are_as_frequent_as_asked_and_begin_where_the_economy_does():
     rare = learned(restart=0.0, steps=200_000, seeds=[0], epsilon=(1.0, 1.0)).visits[0].sum(1)
     # On one long path of random prices the fewest and the most customers are hardly seen.
     assert rare[[0, 1, 22, 23]].sum() < 0.01 * 200_000
+
+
+@pytest.mark.parametrize("kind", ["constant", "1/n", "polynomial"])
+def test_step_sizes_take_no_more_memory_however_long_a_learner_lives(kind, monkeypatch):
+    settings = {"step_size": kind, "rate": 0.03, "updates": 50, "seeds": range(3)}
+    free = learned(steps=500, **settings)
+    monkeypatch.setattr(module, "LARGEST_TABLE", 4)
+    bounded = learned(steps=500, **settings)
+    assert len(bounded._alphas) <= 4 < bounded.visits.max()
+    # Beyond the table the formula gives what the table holds, up to rounding.
+    np.testing.assert_allclose(bounded.q_values, free.q_values, rtol=1e-12)
+    if kind == "constant":
+        assert len(free._alphas) == 2
+
+
+def test_tables_that_do_not_fit_into_memory_are_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr("lectures_lib.memory.free_memory", lambda device: 10_000)
+    with pytest.raises(MemoryError, match=r"5,000 learners, 2 states and 2 actions .* fewer seeds"):
+        QLearning(TwoPlaces(), seeds=range(5000))
+    assert QLearning(TwoPlaces(), seeds=range(5)).q_values.shape == (5, 2, 2)
 
 
 def test_schedules_follow_the_training_budget(monkeypatch):

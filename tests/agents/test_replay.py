@@ -65,3 +65,10 @@ def test_what_cannot_be_is_refused():
         replay().sample(1)
     with pytest.raises(ValueError, match=r"6 transitions .* capacity=5"):
         replay().add(**transitions(0, 6))
+
+
+def test_a_memory_that_will_not_fit_is_refused_before_it_is_filled():
+    memory = replay(10**15)
+    with pytest.raises(MemoryError, match=r"1,000,000,000,000,000 transitions of 2 runs .* GB"):
+        memory.add(x=torch.zeros(2, 1, 3))
+    assert not len(memory) and not memory.fields

@@ -1,6 +1,7 @@
 """The judge, judged where the answer is known."""
 
 import math
+import warnings
 from dataclasses import fields
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
-from lectures_lib.evaluation import Report, ergodic_moments, evaluate
+from lectures_lib.evaluation import ReferenceBeaten, Report, ergodic_moments, evaluate
 from lectures_lib.evaluation import report as report_module
 from lectures_lib.evaluation.report import _residuals
 from lectures_lib.evaluation.simulation import initial_states, simulate, walk
@@ -287,3 +288,44 @@ def test_a_reports_moments_are_the_ergodic_moments_of_the_same_paths():
     assert set(report.moments) < set(few)
     difference = report.moments["mean of capital"] - few["mean of capital"].value
     assert abs(difference) < 4.5 * few["mean of capital"].standard_error
+
+
+# ---------------------------------------------------------------------- an exact rule that is not
+class PoorStart(Planner):
+    """A planner's economy that begins at a tenth of the usual capital."""
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        state = super().reset(batch, generator, dtype)
+        return state._replace(capital=0.1 * state.capital)
+
+
+class Cut:
+    """A rule that holds near the steady state, and is extended by a constant below."""
+
+    def __init__(self, policy, lowest):
+        self.policy, self.lowest = policy, lowest
+
+    def __call__(self, state, moved=None):
+        return self.policy(state._replace(capital=state.capital.clamp_min(self.lowest)))
+
+
+def test_a_team_that_beats_its_exact_reference_raises_an_alarm(exact):
+    economy = PoorStart()
+    known = Cut(exact.policy, 0.5 * economy.efficient_capital)
+    with pytest.warns(ReferenceBeaten, match="does better than the reference by 0"):
+        report = evaluate(exact, economy, reference=known, paths=64)
+    assert report.consumption_equivalent_loss < -4 * report.loss_standard_error
+    # The reference is judged where welfare is counted, and not in the long run alone.
+    assert report.reference_euler_residual_max > 0.05
+
+
+def test_the_exact_rule_raises_no_alarm_and_neither_does_a_game(exact, competitive, best_constant):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ReferenceBeaten)
+        report = evaluate(best_constant, Planner(), reference=exact, paths=64)
+        evaluate(exact, PoorStart(), reference=solve(PoorStart()), paths=64)
+        # Households who buy less together are all better off than in competition.
+        less = FixedAction(Market(2), 0.08)
+        found = evaluate(less, Market(2), reference=competitive, paths=64)
+    assert report.reference_euler_residual_max < 1e-8
+    assert found.consumption_equivalent_loss < 0

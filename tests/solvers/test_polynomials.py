@@ -128,3 +128,25 @@ def test_derivatives_are_those_of_automatic_differentiation_and_of_finite_differ
         difference = (up - down) / 2e-5
         scale = slopes.abs().max()
         assert (difference - slopes[:, :, j]).abs().max() < 1e-7 * scale
+
+
+def test_values_and_slopes_at_points_with_productivities_of_their_own():
+    box, sample = turned_box(2, 5)
+    shape = (3, len(box.powers), 2)
+    coefficients = torch.randn(shape, generator=torch.Generator().manual_seed(1)).double()
+    index = torch.arange(len(sample)) * 7 % 3
+    value, slope = box.evaluate(box.prepare(coefficients), sample, index)
+    logs = sample.log().requires_grad_(True)
+    expected = torch.einsum("pc,pcn->pn", box.basis(logs.exp()), coefficients[index])
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(box.linear(sample, index)(coefficients), expected)
+    for i in range(2):
+        (row,) = torch.autograd.grad(expected[:, i].sum(), logs, retain_graph=True)
+        torch.testing.assert_close(slope[:, i], row, rtol=1e-9, atol=1e-9)
+
+
+def test_the_ends_of_a_box_are_those_of_its_corners():
+    box = Polynomials.on_cube(2.0, 8.0, 3, 2)
+    assert box.low == pytest.approx(2.0) and box.high == pytest.approx(8.0)
+    assert box.inside(torch.tensor([2.0, 8.0, 4.0], dtype=torch.float64))
+    assert not box.inside(torch.tensor([1.9, 8.0, 4.0], dtype=torch.float64))

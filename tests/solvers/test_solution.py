@@ -1,12 +1,25 @@
 """One line that solves: which method it takes, what it returns and what it refuses."""
 
 import importlib
+import warnings
 
+import numpy as np
 import pytest
+import quantecon
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, Planner
-from lectures_lib.solvers import REGIMES, Solution, euler_residuals, solve, steady_state
+from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
+from lectures_lib.solvers import (
+    REGIMES,
+    ConvergenceError,
+    ImpreciseSolution,
+    OutsideDomain,
+    Solution,
+    euler_residuals,
+    solve,
+    steady_state,
+)
+from lectures_lib.solvers.time_iteration import can_iterate
 
 module = importlib.import_module("lectures_lib.solvers.solution")
 
@@ -50,7 +63,7 @@ def test_few_households_are_solved_by_time_iteration_and_many_by_a_network(monke
     asked = []
 
     def record(method):
-        def solver(economy, regime):
+        def solver(economy, regime, domain=None):
             asked.append((method, economy.n_households, regime))
             return "policy", 3
 
@@ -58,6 +71,7 @@ def test_few_households_are_solved_by_time_iteration_and_many_by_a_network(monke
 
     monkeypatch.setattr(module, "time_iteration", record("time iteration"))
     monkeypatch.setattr(module, "euler_network", record("network"))
+    monkeypatch.setattr(module, "residuals_where_it_leads", lambda *_: {})
     solve(Planner())
     solve(Market(3), "nash")
     solve(Market(100))
@@ -74,7 +88,68 @@ def test_few_households_are_solved_by_time_iteration_and_many_by_a_network(monke
         ("network", 2, "competitive"),
         ("time iteration", 40, "planner"),
     ]
-    assert solution == Solution(Planner(40), "planner", "policy", 3)
+    assert solution == Solution(Planner(40), "planner", "policy", 3, "time iteration")
+
+
+def test_the_method_is_chosen_by_what_it_costs():
+    # 33,614 combinations of productivities: their transition matrix would take nine gigabytes.
+    seven = MarkovChain.symmetric(tuple(0.7 + 0.1 * i for i in range(7)), stay=0.7)
+    assert can_iterate(Market(5), "competitive")
+    assert not can_iterate(Market(5, idiosyncratic=seven), "competitive")
+    assert not can_iterate(Planner(3, idiosyncratic=seven), "planner")
+    assert can_iterate(Planner(2, idiosyncratic=seven), "planner")
+    with pytest.raises(ValueError, match=r"33,614 combinations, .* use method='network'"):
+        solve(Market(5, idiosyncratic=seven), method="time iteration")
+
+
+def test_a_solution_says_how_it_was_found_and_how_good_it_is(solved, states):
+    economy = Planner(2)
+    solution = solved(economy, "planner")
+    assert solution.method == "time iteration"
+    start, late = solution.residual["initial distribution"], solution.residual["long run"]
+    # Measured again, on other states.
+    state = states(economy, 200, seed=9)
+    bought = (solution.policy.investment(state) > 0).flatten(-2)
+    again = solution.euler_residuals(state).abs()[bought]
+    assert 0.3 * again.mean() < start.mean < 3 * again.mean()
+    assert late.mean < start.mean < 3e-4 and start.largest < 1e-2
+    text = str(solution)
+    assert "time iteration" in text and "splines" in text and f"{start.mean:.1e}" in text
+    assert solve(BrockMirman()).method == "closed form" and solve(BrockMirman()).residual == {}
+    assert "closed form" in str(solve(BrockMirman()))
+
+
+def test_a_solution_that_is_not_the_first_choice_is_announced(monkeypatch):
+    class Rule:
+        def __call__(self, state, moved=None):
+            return FixedAction(Planner(), 0.1)(state)
+
+        def investment(self, state):
+            return torch.ones_like(state.capital)
+
+    def fail(economy, regime, domain=None):
+        raise ConvergenceError("it has not converged.")
+
+    monkeypatch.setattr(module, "time_iteration", fail)
+    monkeypatch.setattr(module, "euler_network", lambda *_: (Rule(), 3))
+    with pytest.warns(ImpreciseSolution) as told:
+        solution = solve(Planner())
+    assert solution.method == "network"
+    assert "it has not converged. A network" in str(told[0].message)
+    # A constant share is no solution, and that is measured.
+    assert "leaves Euler residuals of initial distribution" in str(told[1].message)
+    with pytest.raises(ConvergenceError):
+        solve(Planner(), method="time iteration")
+
+
+def test_large_and_persistent_risk_is_solved_with_the_constraint_and_told():
+    # Without a bound on sales some households of a market would buy less than nothing.
+    risk = quantecon.markov.rouwenhorst(3, 0.97, 0.4 * (1 - 0.97**2) ** 0.5)
+    economy = Market(2, idiosyncratic=MarkovChain(np.exp(risk.state_values), risk.P))
+    with pytest.warns(ImpreciseSolution, match="leaves Euler residuals of initial distribution"):
+        solution = solve(economy)
+    assert solution.method == "time iteration" and solution.policy.pieces[0].bounded
+    assert all(3e-4 < found.mean < 2e-3 for found in solution.residual.values())
 
 
 @pytest.mark.parametrize(
@@ -94,3 +169,60 @@ def test_what_is_unknown_is_refused(economy, kwargs, message):
 def test_what_is_no_economy_is_refused():
     with pytest.raises(TypeError, match="no solver for dict"):
         solve({})
+
+
+# ---------------------------------------------------------------------- where a rule holds
+def share(solution, ratio, index=0):
+    """The planner's share at a multiple of efficient capital and the lowest productivity."""
+    economy = solution.economy
+    k = torch.tensor([[ratio * economy.efficient_capital]], dtype=torch.float64)
+    return solution.policy(economy.State(k, torch.tensor([index]), torch.tensor(0)))[
+        "planner"
+    ].item()
+
+
+def test_the_planners_rule_holds_far_from_the_steady_state(solved):
+    # By value-function iteration on a wide grid, in code that shares nothing with this.
+    solution = solved(Planner(), "planner")
+    for ratio, known in ((0.1, 0.246), (3, 0.029), (10, 0.007)):
+        assert share(solution, ratio) == pytest.approx(known, abs=6e-4)
+
+
+def test_who_asks_outside_is_told_the_range_once(solved):
+    economy = Planner(2)
+    policy = solve(economy).policy
+    k = economy.efficient_capital * torch.tensor([[[0.1], [1.5]]], dtype=torch.float64)
+    state = economy.State(k, torch.tensor([[0, 0]]), torch.tensor([0]))
+    low, high = policy.domain.low, policy.domain.high
+    with pytest.warns(OutsideDomain, match=rf"from {low:.4g} to {high:.4g} and is extrapolated"):
+        policy(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        policy(state)
+
+
+def test_a_rule_is_extended_to_what_is_asked(states):
+    economy = Market(2)
+    lowest, highest = (x * economy.efficient_capital for x in (0.1, 3.0))
+    solution = solve(economy, domain=(lowest, highest))
+    generator = torch.Generator().manual_seed(0)
+    state = states(economy, 200)
+    wide = torch.rand(state.capital.shape, generator=generator, dtype=torch.float64)
+    state = state._replace(capital=lowest * (highest / lowest) ** wide)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OutsideDomain)
+        bought = (solution.policy.investment(state) > 0).flatten(-2)
+        residual = solution.euler_residuals(state).abs()[bought]
+    assert residual.mean() < 1e-3
+
+
+@pytest.mark.parametrize("domain", [(2.0, 1.0), (0.0, 3.0), (-1.0, 3.0)])
+def test_an_impossible_domain_is_refused(domain):
+    with pytest.raises(ValueError, match=r"domain=\(.*expected the smallest and the largest"):
+        solve(Market(2), domain=domain)
+
+
+@pytest.mark.parametrize("economy", [BrockMirman(), Market(2, 2), Market(50)])
+def test_a_domain_where_there_is_no_choice_is_refused(economy):
+    with pytest.raises(ValueError, match="domain="):
+        solve(economy, domain=(1.0, 2.0))
