@@ -202,7 +202,8 @@ def _differences(name: str, stored, here) -> Iterator[str]:
 
 @contextmanager
 def fitting(path: Path, content: Mapping[str, Any]):
-    """While inside, an error means that what a file holds does not fit the agent made from it.
+    """While inside, an error means that what a file holds does not fit the agent made from it,
+    unless memory has run out.
 
     Raises
     ------
@@ -211,6 +212,8 @@ def fitting(path: Path, content: Mapping[str, Any]):
     """
     try:
         yield
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
     except Exception as error:
         cause = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(

@@ -172,16 +172,18 @@ def test_an_entry_that_passes_for_a_folder_is_damage(make_ppo, tmp_path):
         make_ppo.load(path)
 
 
-def test_what_is_wrong_elsewhere_is_not_laid_to_the_file(make_ppo, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError, torch.cuda.OutOfMemoryError])
+def test_too_little_memory_is_not_laid_to_the_file(make_ppo, tmp_path, monkeypatch, error):
     path = tmp_path / "agent.pt"
     make_ppo().save(path)
 
     def full(*_, **__):
-        raise RuntimeError("CUDA out of memory")
+        raise error("out of memory")
 
-    monkeypatch.setattr(torch, "load", full)
-    with pytest.raises(RuntimeError, match=r"^CUDA out of memory$"):
-        make_ppo.load(path)
+    for owner, name in ((torch, "load"), (PPO, "_restore")):
+        with monkeypatch.context() as patched, pytest.raises(error, match=r"^out of memory$"):
+            patched.setattr(owner, name, full)
+            make_ppo.load(path)
 
 
 def test_the_cause_is_told_where_a_file_could_run_code(make, path):
