@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -176,7 +177,10 @@ def require_same_economy(path: Path, content: Mapping[str, Any], economy: Econom
         The message names each parameter that differs, and both values.
     """
     stored = content["economy"]
-    here = repr(economy) if isinstance(stored, str) else described(economy)
+    if isinstance(stored, str):
+        stored, here = _first_format(stored), _first_format(repr(economy))
+    else:
+        here = described(economy)
     differences = list(_differences("economy", stored, here))
     if differences:
         raise ValueError(
@@ -184,6 +188,12 @@ def require_same_economy(path: Path, content: Mapping[str, Any], economy: Econom
             + "\n  ".join(differences)
             + "\nMake the economy with the file's values."
         )
+
+
+def _first_format(economy: str) -> str:
+    """How format 1 tells an economy, with numbers written alike whoever made them."""
+    plain = re.sub(r"np\.\w+\((.*?)\)", r"\1", economy)
+    return re.sub(r"(?<![\w.])\d+(?![\w.])", r"\g<0>.0", plain)
 
 
 def _differences(name: str, stored, here) -> Iterator[str]:

@@ -249,6 +249,19 @@ def test_a_file_of_format_1_is_read(make, path, identical):
         make.load(path, make.other)
 
 
+def test_format_1_may_tell_numbers_as_they_were_given(make_ppo, tmp_path):
+    economy, path = Planner(2, risk_aversion=2), tmp_path / "agent.pt"
+    make_ppo(economy).save(path)
+    told = repr(economy).replace("risk_aversion=2.0", "risk_aversion=2")
+    told = told.replace("phi=0.5", "phi=np.float64(0.5)")
+    assert told != repr(economy)
+    rewrite(path, lambda content: content.pop("format") and content.update(economy=told))
+    make_ppo.load(path, economy)
+    for other in (Planner(2, risk_aversion=2.5), Planner(12, risk_aversion=2)):
+        with pytest.raises(ValueError, match="another economy"):
+            make_ppo.load(path, other)
+
+
 def test_a_later_format_is_refused_with_its_version(make, path):
     rewrite(path, lambda content: content.update(format=FORMAT + 1, version="7.0.0", agent="New"))
     words = rf"format {FORMAT + 1} .*lectures_lib 7\.0\.0; this is .*Install the version"
