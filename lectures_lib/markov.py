@@ -10,9 +10,11 @@ import quantecon
 import torch
 from torch import Tensor
 
+from .parameters import Parameters, entered
+
 
 @dataclass(frozen=True)
-class MarkovChain:
+class MarkovChain(Parameters):
     r"""A finite Markov chain whose randomness is handed in as uniform draws.
 
     The chain is at index :math:`i` and moves to :math:`j` with probability :math:`P_{ij}`. Given a
@@ -36,10 +38,7 @@ class MarkovChain:
     transition: tuple[tuple[float, ...], ...]
 
     def __post_init__(self):
-        values = tuple(float(v) for v in self.values)
-        transition = tuple(tuple(float(p) for p in row) for row in self.transition)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "transition", transition)
+        values, transition = self.values, self.transition
         n = len(values)
         if n == 0 or not np.all(np.isfinite(values)) or not np.all(np.diff(values) > 0):
             raise ValueError(f"values={values} must be finite numbers in increasing order.")
@@ -62,15 +61,17 @@ class MarkovChain:
         stay : float
             Probability of no change, in [0, 1].
         """
+        values = entered("values", values, tuple[float, ...])
+        stay = entered("stay", stay, float)
         n = len(values)
         if n < 2 or not 0 <= stay <= 1:
             raise ValueError(
                 f"a symmetric chain needs two values or more and stay in [0, 1]; got "
-                f"values={tuple(values)}, stay={stay}."
+                f"values={values}, stay={stay}."
             )
         move = (1 - stay) / (n - 1)
         return cls(
-            tuple(values),
+            values,
             tuple(tuple(stay if i == j else move for j in range(n)) for i in range(n)),
         )
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from .parameters import seeded
+
 #: Size that a population's second moments are given, beside one for all other inputs. What agents
 #: do depends on them far less than on means (Krusell and Smith 1998), and in a large population
 #: they move by chance alone. At full size a hundred households learn worse (chapter *Learning by a
@@ -32,7 +34,7 @@ class Streams:
     """
 
     def __init__(self, seeds: Sequence[int], device: torch.device):
-        self.generators = [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
+        self.generators = [seeded(seed, device) for seed in seeds]
 
     def stack(self, draw: Callable[[int, torch.Generator], Any]) -> Any:
         """Call `draw(run, generator)` for each run and stack the results along a new dimension.

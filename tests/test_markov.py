@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import quantecon
 import torch
 
 from lectures_lib.markov import MarkovChain
@@ -18,6 +19,30 @@ def test_a_symmetric_chain_spreads_moves_evenly():
         chain.transition, [[0.7, 0.15, 0.15], [0.15, 0.7, 0.15], [0.15, 0.15, 0.7]]
     )
     assert len(chain) == 3
+
+
+def test_a_chain_is_made_of_anybodys_numbers():
+    own = quantecon.MarkovChain([[0.9, 0.1], [0.3, 0.7]], [0.5, 1.5])
+    chain = MarkovChain(own.state_values, own.P)
+    assert repr(chain) == "MarkovChain(values=(0.5, 1.5), transition=((0.9, 0.1), (0.3, 0.7)))"
+    assert chain == MarkovChain([0.5, 1.5], torch.from_numpy(own.P))
+    one = MarkovChain.symmetric(np.array([1, 2]), stay=torch.tensor(0.75))
+    assert repr(one) == repr(MarkovChain.symmetric((1.0, 2.0), stay=0.75))
+
+
+@pytest.mark.parametrize(
+    ("values", "transition", "name"),
+    [
+        ((1.0, True), np.eye(2), "values"),
+        (3.0, np.eye(2), "values"),
+        ((1.0, "2"), np.eye(2), "values"),
+        ((1.0, 2.0), (0.5, 0.5), "transition"),
+        ((1.0, 2.0), ((True, False), (False, True)), "transition"),
+    ],
+)
+def test_what_is_no_number_is_no_chain(values, transition, name):
+    with pytest.raises(ValueError, match=rf"^{name}=.*: expected (rows of )?numbers"):
+        MarkovChain(values, transition)
 
 
 def test_the_stationary_law_of_two_states_is_the_ratio_of_the_flows():

@@ -7,6 +7,7 @@ written.
 import inspect
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,8 +16,8 @@ import lectures_lib.economies
 import lectures_lib.evaluation
 import lectures_lib.solvers
 from lectures_lib.agents import PPO, Analytic, PPOConfig, Probing
-from lectures_lib.economies import BrockMirman, MarkovChain, Planner
-from lectures_lib.evaluation import evaluate, impulse_response
+from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
+from lectures_lib.evaluation import best_fixed_action, evaluate, exploitability, impulse_response
 from lectures_lib.solvers import solve, steady_state
 
 ROOMS = [
@@ -105,3 +106,28 @@ def test_a_report_holds_the_promised_numbers():
         "investment",
         "saving_share",
     }
+
+
+@pytest.mark.parametrize("seed", [1.7, True, "3"])
+def test_what_is_no_whole_number_is_no_seed(seed):
+    economy = BrockMirman()
+    rule = FixedAction(economy, 0.4)
+    for use in (
+        lambda: PPO(economy, seed=seed),
+        lambda: evaluate(rule, economy, seed=seed, paths=4),
+        lambda: impulse_response(rule, economy, seed=seed, periods=2, paths=4),
+        lambda: best_fixed_action(economy, seed=seed, paths=4),
+        lambda: exploitability(FixedAction(Market(), 0.1), Market(), seed=seed),
+    ):
+        with pytest.raises(ValueError, match=f"^seed={seed!r}: expected a whole number"):
+            use()
+    with pytest.raises(ValueError, match=r"^seeds=.*: expected whole numbers"):
+        PPO(economy, seeds=[1, seed])
+
+
+def test_a_seed_may_be_numpys():
+    economy = BrockMirman()
+    rule = FixedAction(economy, 0.4)
+    ours, theirs = (evaluate(rule, economy, seed=s, paths=4) for s in (3, np.int64(3)))
+    assert ours.moments == theirs.moments
+    assert PPO(economy, seed=np.int64(3)).seeds == PPO(economy, seeds=np.array([3])).seeds == (3,)

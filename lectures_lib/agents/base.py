@@ -6,10 +6,7 @@ Chapter *Learning by a planner*.
 from __future__ import annotations
 
 import copy
-import dataclasses
-import os
 import signal
-import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -24,7 +21,9 @@ from torch import Tensor, nn
 from ..device import resolve_device
 from ..economies.base import Economy
 from ..networks import Streams
+from ..parameters import entered
 from ..progress import progress_bar
+from . import files
 from .policy import NetworkPolicy
 
 # Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
@@ -89,7 +88,8 @@ class Agent(ABC):
     Raises
     ------
     ValueError
-        If both `seed` and `seeds` are given, or a setting is out of range.
+        If both `seed` and `seeds` are given, one of them is no whole number, or a setting is out
+        of range.
     TypeError
         If the economy or the config is of the wrong type.
     """
@@ -105,8 +105,7 @@ class Agent(ABC):
         device: str | torch.device = "auto",
         config: Any = None,
     ):
-        if not isinstance(economy, Economy):
-            raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
+        _require_economy(economy)
         if seed is not None and seeds is not None:
             raise ValueError("give either seed (one run) or seeds (several runs), not both.")
         config = self.config_class() if config is None else config
@@ -116,9 +115,10 @@ class Agent(ABC):
                 f"{self.config_class.__name__}."
             )
         self.economy, self.config = economy, config
-        self.seeds = (
-            (0 if seed is None else int(seed),) if seeds is None else tuple(map(int, seeds))
-        )
+        if seeds is None:
+            self.seeds = (0 if seed is None else entered("seed", seed, int),)
+        else:
+            self.seeds = entered("seeds", seeds, tuple[int, ...])
         if not self.seeds:
             raise ValueError("seeds is empty: give at least one seed.")
         self.runs = None if seeds is None else len(self.seeds)
@@ -271,69 +271,57 @@ class Agent(ABC):
         The file is written beside its final place and moved there when it is complete, so that a
         process killed at any moment leaves the old file or the new one, never a broken one.
         """
-        path = Path(path)
-        content = {
-            "agent": type(self).__name__,
-            "economy": repr(self.economy),
-            "config": dataclasses.asdict(self.config),
-            "seeds": list(self.seeds),
-            "single": self.runs is None,
-            "device": self.device.type,
-            **self._state(),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        files.write(Path(path), files.header(self) | self._state())
 
     @classmethod
-    def load(cls, path: str | Path, economy: Economy, device: str | torch.device = "auto"):
+    def load(
+        cls,
+        path: str | Path,
+        economy: Economy,
+        device: str | torch.device = "auto",
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ):
         """Read an agent that was saved, ready to be used or to go on learning.
 
         Parameters
         ----------
         path : path
         economy : Economy
-            The economy it was trained in.
+            The economy it was trained in: one with the same parameters.
         device : str or torch.device
             On another kind of device than it was saved from, learning goes on with fresh random
             streams; on the same, it goes on bit for bit.
+        settings : dict, optional
+            Settings that the file lacks, because the version that wrote it did not have them. None
+            is guessed.
 
         Raises
         ------
+        OSError
+            If the file cannot be opened.
         ValueError
-            If the file is no saved agent, is one of another class, or belongs to another economy.
+            If it is no saved agent, is damaged, of another class, of a later version or does not
+            fit this one, or belongs to another economy; the message says what to do.
         """
-        device = resolve_device(device)
-        try:
-            content = torch.load(path, map_location=device, weights_only=True)
-            kind = content["agent"]
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{path} is not a file written by {cls.__name__}.save.") from error
-        if kind != cls.__name__:
-            raise ValueError(f"{path} holds a {kind}: load it with {kind}.load.")
-        if content["economy"] != repr(economy):
-            raise ValueError(
-                f"{path} was trained in\n  {content['economy']}\nand not in\n  {economy!r}\n"
-                "Make the economy with the parameters of the first."
-            )
+        path, device = Path(path), resolve_device(device)
+        _require_economy(economy)
+        content = files.read(path, cls.__name__, device)
+        files.require_same_economy(path, content, economy)
+        config = files.settings(path, content, cls.config_class, settings or {})
         seeds = {"seed": content["seeds"][0]} if content["single"] else {"seeds": content["seeds"]}
-        config = cls.config_class(**content["config"])
         agent = cls(economy, device=device, config=config, **seeds)
         if content["device"] != agent.device.type:
             content["streams"] = agent.streams.state_dict()
-        agent._restore(content)
+        with files.fitting(path, content):
+            agent._restore(content)
         agent._require_finite(agent._state())
         return agent
+
+
+def _require_economy(economy) -> None:
+    if not isinstance(economy, Economy):
+        raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
 
 
 class _deferred_interrupt:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from ..economies.base import require
+from ..parameters import Parameters, require
 
 
 @dataclass(frozen=True)
-class ActorCriticConfig:
+class ActorCriticConfig(Parameters):
     """Settings that PPO, Probing and Analytic share."""
 
     steps: int = 3_000_000
@@ -54,30 +54,9 @@ class ActorCriticConfig:
     """Whether critics see everything (`Economy.observe_centrally`), whatever policies see."""
 
     def __post_init__(self):
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, list):
-                object.__setattr__(self, f.name, tuple(value))
-            elif f.type in ("int", "float"):
-                kinds, words = ((int, float), "a") if f.type == "float" else (int, "a whole")
-                require(
-                    isinstance(value, kinds)
-                    and not isinstance(value, bool)
-                    and math.isfinite(value)
-                    and value >= 0,
-                    f.name,
-                    value,
-                    f"{words} number that is not negative",
-                )
-            elif f.type == "bool":
-                require(isinstance(value, bool), f.name, value, "True or False")
-        require(
-            isinstance(self.hidden, tuple)
-            and all(isinstance(n, int) and n >= 1 for n in self.hidden),
-            "hidden",
-            self.hidden,
-            "whole numbers of at least 1",
-        )
+        require_not_negative(self)
+        sizes = all(n >= 1 for n in self.hidden)
+        require(sizes, "hidden", self.hidden, "whole numbers of at least 1")
         require(
             self.credit in ("role", "own", "team"), "credit", self.credit, "'role', 'own' or 'team'"
         )
@@ -88,10 +67,18 @@ class ActorCriticConfig:
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
 
 
+def require_not_negative(config) -> None:
+    """Refuse settings that are numbers below zero, infinite or NaN."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, int | float):
+            good = 0 <= value < math.inf
+            require(good, field.name, value, "a finite number that is not negative")
+
+
 def require_noise(noise) -> None:
     """Refuse a schedule of noise that is not a pair of positive numbers."""
-    good = isinstance(noise, tuple | list) and len(noise) == 2
-    good = good and all(isinstance(sd, int | float) and 0 < sd < math.inf for sd in noise)
+    good = len(noise) == 2 and all(0 < sd < math.inf for sd in noise)
     require(good, "noise", noise, "two positive numbers, at the start and at the end")
 
 

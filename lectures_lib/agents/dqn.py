@@ -19,16 +19,17 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..economies.base import map_state, require
+from ..economies.base import map_state
 from ..networks import RunningScale
+from ..parameters import Parameters, require
 from .actor_critic import _Carried, descend, sum_of_run_means
 from .base import Agent
-from .config import geometric
+from .config import geometric, require_not_negative
 from .losses import demean, q_target
 from .q_network import GreedyPolicy, QNetwork
 from .replay import Replay
@@ -38,7 +39,7 @@ _FIELDS = ("inputs", "choice", "reward", "following")
 
 
 @dataclass(frozen=True)
-class DQNConfig:
+class DQNConfig(Parameters):
     """Settings of :class:`DQN`."""
 
     steps: int = 2_048_000
@@ -82,28 +83,15 @@ class DQNConfig:
     differences within the group, and known but for a function of the exogenous state."""
 
     def __post_init__(self):
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, list):
-                object.__setattr__(self, f.name, tuple(value))
-            elif f.type == "bool":
-                require(isinstance(value, bool), f.name, value, "True or False")
-            elif f.type in ("int", "float"):
-                kinds, words = ((int, float), "a") if f.type == "float" else (int, "a whole")
-                good = isinstance(value, kinds) and not isinstance(value, bool)
-                good = good and 0 <= value < math.inf
-                require(good, f.name, value, f"{words} number that is not negative")
-        sizes = isinstance(self.hidden, tuple) and all(
-            isinstance(n, int) and n >= 1 for n in self.hidden
-        )
+        require_not_negative(self)
+        sizes = all(n >= 1 for n in self.hidden)
         require(sizes, "hidden", self.hidden, "whole numbers of at least 1")
         for name in ("groups", "replicates", "horizon", "batch", "target_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("final_rate", "restart", "target_rate"):
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
         require(self.target_rate > 0, "target_rate", self.target_rate, "a number in (0, 1]")
-        ends = isinstance(self.epsilon, tuple) and len(self.epsilon) == 2
-        ends = ends and all(isinstance(x, int | float) and 0 < x <= 1 for x in self.epsilon)
+        ends = len(self.epsilon) == 2 and all(0 < x <= 1 for x in self.epsilon)
         require(ends, "epsilon", self.epsilon, "two probabilities above zero, first and last")
         require(
             self.replicates >= 2 or not self.common_shocks,

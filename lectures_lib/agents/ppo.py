@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..economies.base import map_state, require
+from ..economies.base import map_state
+from ..parameters import require
 from .actor_critic import ActorCritic, descend, sum_of_run_means
 from .config import ActorCriticConfig, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages

@@ -12,7 +12,7 @@ runs over learners in parallel; each has its own random numbers, so that neighbo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from numba import njit, prange
 from torch import Tensor
 
 from ..device import resolve_device
-from ..economies.base import Economy, require
+from ..economies.base import Economy
 from ..memory import require_memory
+from ..parameters import Parameters, require
 from .base import COPIES, Agent
 
 EXPLORATIONS = ("epsilon-greedy", "boltzmann", "optimistic")
@@ -37,7 +38,7 @@ SHIFT_1, SHIFT_2, SHIFT_3, SHIFT_4 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
 @dataclass(frozen=True)
-class QLearningConfig:
+class QLearningConfig(Parameters):
     """Settings of :class:`QLearning`. Pairs are values at the start and at the end of learning."""
 
     steps: int = 1_000_000
@@ -67,28 +68,21 @@ class QLearningConfig:
     its own and all states are tried; with zero, the learner lives through one long path."""
 
     def __post_init__(self):
-        for f in fields(self):
-            if isinstance(getattr(self, f.name), list):
-                object.__setattr__(self, f.name, tuple(getattr(self, f.name)))
         for name in ("steps", "updates"):
             value = getattr(self, name)
-            good = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            require(good, name, value, "a whole number of at least 1")
+            require(value >= 1, name, value, "a whole number of at least 1")
         for name, choices in (("exploration", EXPLORATIONS), ("step_size", STEP_SIZES)):
             value = getattr(self, name)
             require(value in choices, name, value, f"one of {choices}")
-        good = _pair(self.epsilon) and all(0 <= x <= 1 for x in self.epsilon)
+        good = len(self.epsilon) == 2 and all(0 <= x <= 1 for x in self.epsilon)
         require(good, "epsilon", self.epsilon, "two numbers in [0, 1], start and end")
-        good = _pair(self.temperature) and all(x > 0 for x in self.temperature)
+        good = len(self.temperature) == 2 and all(0 < x < math.inf for x in self.temperature)
         require(good, "temperature", self.temperature, "two positive numbers, start and end")
-        good = self.initial_value is None or _number(self.initial_value)
+        good = self.initial_value is None or math.isfinite(self.initial_value)
         require(good, "initial_value", self.initial_value, "a finite number or None")
-        good = _number(self.rate) and 0 < self.rate <= 1
-        require(good, "rate", self.rate, "a number in (0, 1]")
-        good = _number(self.power) and self.power > 0
-        require(good, "power", self.power, "a positive number")
-        good = _number(self.restart) and 0 <= self.restart <= 1
-        require(good, "restart", self.restart, "a number in [0, 1]")
+        require(0 < self.rate <= 1, "rate", self.rate, "a number in (0, 1]")
+        require(0 < self.power < math.inf, "power", self.power, "a positive number")
+        require(0 <= self.restart <= 1, "restart", self.restart, "a number in [0, 1]")
 
     def alpha(self, n: np.ndarray) -> np.ndarray:
         """Step size at the n-th visit of a pair, n = 1, 2, ..."""
@@ -96,14 +90,6 @@ class QLearningConfig:
         if self.step_size == "constant":
             return np.full_like(n, self.rate)
         return n ** -(1.0 if self.step_size == "1/n" else self.power)
-
-
-def _number(x):
-    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
-
-
-def _pair(x):
-    return isinstance(x, tuple) and len(x) == 2 and all(map(_number, x))
 
 
 # ---------------------------------------------------------------------- the compiled loop

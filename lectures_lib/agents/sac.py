@@ -41,8 +41,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..economies.base import map_state, require
+from ..economies.base import map_state
 from ..networks import RunningScale
+from ..parameters import require
 from .actor_critic import ActorCritic, _Carried, descend, sum_of_run_means
 from .config import ActorCriticConfig, geometric, require_noise
 from .losses import (

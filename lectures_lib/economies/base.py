@@ -24,6 +24,7 @@ from ..networks import (
     n_second_moments,
     pooled_features,
 )
+from ..parameters import Parameters
 
 
 class TooManyOutcomes(ValueError):
@@ -129,12 +130,13 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Economy(ABC):
+class Economy(Parameters, ABC):
     """The rules of a game: who acts, what they see, what happens.
 
     A subclass is a frozen dataclass of parameters that names the fields of its state and shocks
     (`State`, `Shocks`), gives their trailing shapes, and writes down :meth:`reset`,
     :meth:`observe`, :meth:`transition` and :meth:`outcomes`. It knows nothing of learning.
+    Numbers that it is given become Python's (:class:`~lectures_lib.parameters.Parameters`).
     """
 
     State = None
@@ -428,9 +430,3 @@ class FixedAction:
             name: zero.new_full((*zero.shape, role.n_agents, role.n_actions), self.value)
             for name, role in self.economy.roles.items()
         }
-
-
-def require(condition: bool, name: str, value, expected: str) -> None:
-    """Raise a ValueError that names the parameter, its value and what was expected."""
-    if not condition:
-        raise ValueError(f"{name}={value!r}: expected {expected}.")

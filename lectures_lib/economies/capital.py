@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from .base import Economy, TooManyOutcomes, require
+from ..parameters import require
+from .base import Economy, TooManyOutcomes
 
 # The smallest share of output that a squashed action can leave to consumption or to a good. It
 # keeps logarithms and divisions finite in float32 and is far below anything a good policy chooses.
@@ -120,7 +121,7 @@ class CapitalEconomy(Economy):
     def __post_init__(self):
         for name in ("n_households", "n_goods"):
             n = getattr(self, name)
-            require(isinstance(n, int) and n >= 1, name, n, "a whole number of at least 1")
+            require(n >= 1, name, n, "a whole number of at least 1")
         require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
         require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
         require(0 < self.delta <= 1, "delta", self.delta, "a number in (0, 1]")

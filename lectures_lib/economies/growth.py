@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..markov import MarkovChain
-from .base import Economy, Role, Step, require
+from ..parameters import require
+from .base import Economy, Role, Step
 
 # Orders above this share of output are cut to it, so that some capital is always left.
 LARGEST_CONSUMPTION_SHARE = 0.999

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..networks import n_second_moments, pooled_features
-from .base import Role, Step, require
+from ..parameters import require
+from .base import Role, Step
 from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
 
 
@@ -97,14 +98,11 @@ class Market(CapitalEconomy):
             "'spending' or 'quantity'",
         )
         require(
-            isinstance(self.n_uninformed, int) and 0 <= self.n_uninformed <= self.n_households,
+            0 <= self.n_uninformed <= self.n_households,
             "n_uninformed",
             self.n_uninformed,
             f"a whole number in 0..{self.n_households}",
         )
-        for name in ("rebate_profits", "atomistic"):
-            value = getattr(self, name)
-            require(isinstance(value, bool), name, value, "True or False")
 
     # ------------------------------------------------------------------ who acts
     @cached_property

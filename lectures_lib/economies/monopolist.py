@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..markov import MarkovChain
 from ..memory import require_memory
-from .base import Economy, Role, Step, require
+from ..parameters import require
+from .base import Economy, Role, Step
 from .tables import Tables
 
 
@@ -100,7 +101,6 @@ class Monopolist(Economy):
             self.demand,
             "a MarkovChain with positive values",
         )
-        object.__setattr__(self, "prices", tuple(float(p) for p in self.prices))
         rising = all(a < b for a, b in zip(self.prices, self.prices[1:], strict=False))
         require(
             len(self.prices) >= 2 and rising and 0 <= self.prices[0] and self.prices[-1] < 1,
@@ -109,7 +109,7 @@ class Monopolist(Economy):
             "two or more increasing numbers in [0, 1)",
         )
         require(
-            isinstance(self.levels, int) and self.levels >= 2,
+            self.levels >= 2,
             "levels",
             self.levels,
             "a whole number of at least 2",

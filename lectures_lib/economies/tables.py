@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import quantecon
 
-from .base import require
+from ..parameters import Parameters, require
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
+class Tables(Parameters):
     """Payoffs and transition probabilities. Chapter *Markov decision problems*.
 
     Parameters

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ..economies.base import Economy, FixedAction, Step, map_state
+from ..parameters import seeded
 from ..solvers import Solution
 from ..solvers.euler import in_actions
 
@@ -79,7 +80,7 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
     economy.check_state(state)
     zero = economy.zeros(state)
     paths = zero.shape[-1]
-    generator = torch.Generator(zero.device).manual_seed(seed)
+    generator = seeded(seed, zero.device)
     for t in range(periods):
         actions = in_actions(economy, policy(state))
         if t == 0:
@@ -150,7 +151,7 @@ def batch_shape(economy: Economy, state) -> torch.Size:
 def initial_states(policy, economy: Economy, paths: int, seed: int):
     """Draws from the economy's initial distribution, the same for each of the policy's runs."""
     # Another stream than that of the shocks, which a simulation draws from the same seed.
-    generator = torch.Generator().manual_seed(seed + 1_000_003)
+    generator = seeded(seed, shift=1_000_003)
     state = economy.reset((paths,), generator, torch.float64)
     runs = getattr(policy, "runs", None)
     if runs is None:

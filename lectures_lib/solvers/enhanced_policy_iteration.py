@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from ..economies.tables import Tables
+from ..parameters import entered
 from .dynamic_programming import Iterations, expectation, iterate, with_payoff
 
 
@@ -176,7 +177,7 @@ def simulated_policy_iteration(
     errors, reads = np.empty((2, len(marks), learners))
     world = tables.payoffs, np.cumsum(tables.transitions, -1), tables.discount
     started = time.process_time()
-    for i, rng in enumerate(np.random.default_rng(seed).spawn(learners)):
+    for i, rng in enumerate(np.random.default_rng(entered("seed", seed, int)).spawn(learners)):
         errors[:, i], reads[:, i] = _learn(
             world, q[i], visits[i], marks, exact, (refresh, decay, restart), rng
         )

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..economies import Market
 from ..economies.base import map_state
 from ..economies.capital import CapitalEconomy
+from ..parameters import seeded
 from ..progress import progress_bar
 from .domain import Domain
 from .piece import first_plan
@@ -136,7 +137,7 @@ class EulerNetworkPolicy:
     def __init__(self, economy: CapitalEconomy, regime: str, width: int = WIDTH, seed: int = 0):
         self.economy, self.conditions = economy, Conditions(economy, regime)
         self.domain = Domain(0.0, math.inf, "it learns the states that the economy visits")
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
         self.network = _Network(inputs, width, generator)
@@ -266,7 +267,7 @@ def euler_network(
     plain = {"atomistic": False, "n_uninformed": 0} if isinstance(economy, Market) else {}
     everybody = replace(economy, **plain)
     policy = EulerNetworkPolicy(everybody, regime, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     stocks = economy.n_households * economy.n_goods
     batch = (math.ceil(RESIDUALS / min(stocks, STOCKS)),)
     state = _fresh(everybody, batch, generator)

@@ -3,10 +3,11 @@
 A new economy joins by being added to ECONOMIES.
 """
 
+import numpy as np
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
+from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
 
 ECONOMIES = {
     "Planner()": Planner(),
@@ -36,6 +37,19 @@ several_agents = of(
     {n: e for n, e in ECONOMIES.items() if any(r.n_agents > 1 for r in e.roles.values())}
 )
 with_crowds = of({n: e for n, e in ECONOMIES.items() if any(r.follows for r in e.roles.values())})
+
+
+def from_elsewhere(value):
+    """A value as NumPy or torch would hand it over."""
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int):
+        return np.int64(value)
+    if isinstance(value, float):
+        return torch.tensor(value, dtype=torch.float64)
+    if isinstance(value, MarkovChain):
+        return MarkovChain(np.array(value.values), np.array(value.transition))
+    return np.array(value) if isinstance(value, tuple) else value
 
 
 def generator(seed=0):

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner, map_state
-from lectures_lib.economies.base import require
 
 
 def test_map_state_keeps_the_type_and_goes_field_by_field():
@@ -34,9 +33,3 @@ def test_a_fixed_action_is_the_same_for_everybody_everywhere(economy):
 def test_everybody_moves_at_once_unless_an_economy_says_otherwise():
     assert Planner().stages == (("planner",),)
     assert Market(atomistic=True).stages == (("household", "household_crowd"),)
-
-
-def test_require_names_the_value_and_what_was_expected():
-    require(True, "alpha", 0.3, "anything")
-    with pytest.raises(ValueError, match=r"alpha=1\.5: expected a number below 1"):
-        require(False, "alpha", 1.5, "a number below 1")

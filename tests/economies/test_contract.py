@@ -6,7 +6,7 @@ A new economy joins by being added to ECONOMIES in registry.py.
 import inspect
 import math
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import pytest
@@ -18,6 +18,7 @@ from registry import (
     every_economy,
     exogenous,
     floats,
+    from_elsewhere,
     generator,
     luck,
     physical,
@@ -41,6 +42,23 @@ def test_every_public_economy_is_registered():
         if inspect.isclass(x) and issubclass(x, Economy) and not inspect.isabstract(x)
     }
     assert concrete == {type(e) for e in ECONOMIES.values()}
+
+
+# ---------------------------------------------------------------------- parameters
+@every_economy
+def test_numbers_from_elsewhere_make_the_same_economy(economy):
+    given = {f.name: from_elsewhere(getattr(economy, f.name)) for f in fields(economy)}
+    again = type(economy)(**given)
+    assert again == economy and repr(again) == repr(economy) and hash(again) == hash(economy)
+
+
+@every_economy
+def test_a_parameter_of_another_type_is_named(economy):
+    for field in fields(economy):
+        value = getattr(economy, field.name)
+        for wrong in (1, "much") if isinstance(value, bool) else (True, "much", None, 1j, (1,)):
+            with pytest.raises(ValueError, match=rf"^{field.name}=.*: expected "):
+                replace(economy, **{field.name: wrong})
 
 
 # ---------------------------------------------------------------------- inputs of networks
