@@ -79,6 +79,11 @@ class MarkovChain(Parameters):
         return len(self.values)
 
     @cached_property
+    def is_ergodic(self) -> bool:
+        """Whether there is one stationary distribution: whoever begins where, ends alike."""
+        return len(quantecon.MarkovChain(np.array(self.transition)).recurrent_classes) == 1
+
+    @cached_property
     def stationary(self) -> np.ndarray:
         """Stationary distribution, shape (n,), from quantecon.
 

@@ -61,6 +61,10 @@ class Parameters:
             python = entered(field.name, value, kinds[field.name])
             if python is not value:
                 object.__setattr__(self, field.name, python)
+        self._check_entries()
+
+    def _check_entries(self):
+        """What a class demands of all its subclasses' parameters; nothing by default."""
 
 
 @lru_cache(maxsize=256)

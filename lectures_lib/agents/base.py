@@ -25,6 +25,7 @@ from ..parameters import entered
 from ..progress import progress_bar
 from . import files
 from .policy import NetworkPolicy
+from .watched import NotFinite, Watched
 
 # Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
 ITERATIONS_BETWEEN_CHECKS = 25
@@ -192,7 +193,8 @@ class Agent(ABC):
         Raises
         ------
         TrainingDiverged
-            If weights stop being finite; the agent is back at the last good ones.
+            If weights stop being finite; the agent is back at the last good ones, and the message
+            says whether the economy is to blame.
         """
         total = self.config.steps if steps is None else int(steps)
         if total < self.steps_per_iteration:
@@ -213,7 +215,7 @@ class Agent(ABC):
                 last = self.steps >= total or interrupted.is_set()
                 store = checkpoint is not None and (self.iteration % checkpoint_every == 0 or last)
                 if self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last:
-                    self._require_finite(good)
+                    self._require_finite(good, total)
                     good = copy.deepcopy(self._state())
                 self.seconds += time.perf_counter() - started
                 bar.update(min(self.steps_per_iteration, total - bar.n))
@@ -228,7 +230,7 @@ class Agent(ABC):
                     break
         return self.history
 
-    def _require_finite(self, good):
+    def _require_finite(self, good, total=1):
         for name, part in self._parts().items():
             if not isinstance(part, nn.Module):
                 continue
@@ -237,13 +239,39 @@ class Agent(ABC):
                 if not finite.all():
                     bad = [s for s, ok in zip(self.seeds, finite.tolist(), strict=True) if not ok]
                     iteration = self.iteration
+                    fault = self._fault_of_the_economy(good, iteration, total)
                     self._restore(good)
                     raise TrainingDiverged(
                         f"{name} has weights that are not finite numbers after iteration "
                         f"{iteration} (seeds {bad}). The agent is back at iteration "
-                        f"{self.iteration}; its policy can be used, or lower the learning rates "
-                        f"in its config and start anew."
+                        f"{self.iteration}. "
+                        + (
+                            fault
+                            or "Its policy can be used, or lower the learning rates in its "
+                            "config and start anew."
+                        )
                     )
+
+    def _fault_of_the_economy(self, good, until, total) -> str | None:
+        """What an economy did that broke learning, if it was the economy.
+
+        Iterations since the last good copy are done again, bit for bit, and watched: in ordinary
+        training nobody has to wait for that.
+        """
+        economy = self.economy
+        self._restore(good)
+        self.economy = Watched(economy)
+        try:
+            while self.iteration < until:
+                self.progress = self.steps / total
+                self._iterate()
+                self.iteration += 1
+                self.steps += self.steps_per_iteration
+        except NotFinite as fault:
+            return str(fault)
+        finally:
+            self.economy = economy
+        return None
 
     # ------------------------------------------------------------------ files
     def _state(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ..economies.base import Economy
+from ..economies.base import Economy, require_state
 from ..networks import RunningScale
 
 
@@ -93,6 +93,7 @@ class NetworkPolicy:
 
     def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Actions of every role; those of roles that have `moved` are taken as given."""
+        require_state(self.economy, state)
         actions = dict(moved or {})
         for stage in self.economy.stages:
             observations = self.economy.observe(state, actions)

@@ -8,23 +8,18 @@ inputs* shows what follows from this choice.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from operator import index
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from ..networks import (
-    action_features,
-    n_action_features,
-    n_action_second_moments,
-    n_pooled_features,
-    n_second_moments,
-    pooled_features,
-)
-from ..parameters import Parameters
+from ..parameters import Parameters, require
+from .role import Role
 
 
 class TooManyOutcomes(ValueError):
@@ -55,81 +50,6 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Role:
-    """A group of symmetric agents that share a policy.
-
-    Attributes
-    ----------
-    n_agents, n_features, n_actions : int
-        Observations of the role have shape (*batch, n_agents, n_features), its actions
-        (*batch, n_agents, n_actions).
-    team : bool
-        Whether the agents maximise the mean of all their rewards (a planner's households) or each
-        its own (households in a market).
-    to_physical : callable
-        Maps an unbounded Tensor (*batch, n_agents, n_actions) to actions that are always feasible.
-        Zero maps to a neutral action: the middle of the feasible range where it has one.
-    full_information : bool
-        Whether each agent sees what all agents of the role see. Its network is then given the
-        population's moments beside its own features (:attr:`inputs`); otherwise the features that
-        the economy's `observe` returns are all that it knows.
-    follows : str or None
-        The role whose policy these agents follow, without exploring or learning: a crowd. Agents
-        of a role that is followed are massless: they affect nobody but themselves.
-    choices : tuple of float or None
-        Physical actions from which learners choose that need a finite number of them.
-    second_moments : int
-        How many of the last features are second moments of a population already.
-    alike_actions : bool
-        Whether an agent's actions are alike and its first features belong to one of them each, as
-        capital goods do. A network may then be applied to each action (:attr:`action_inputs`).
-    """
-
-    n_agents: int
-    n_features: int
-    n_actions: int
-    team: bool
-    to_physical: Callable[[Tensor], Tensor]
-    full_information: bool = True
-    follows: str | None = None
-    choices: tuple[float, ...] | None = None
-    second_moments: int = 0
-    alike_actions: bool = False
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of inputs of a network that plays the role."""
-        if self.full_information:
-            return n_pooled_features(self.n_agents, self.n_features)
-        return self.n_features
-
-    @property
-    def n_second_moments(self) -> int:
-        """How many of the last inputs are second moments of a population."""
-        if self.full_information:
-            return n_second_moments(self.n_agents, self.n_features)
-        return self.second_moments
-
-    def inputs(self, observation: Tensor) -> Tensor:
-        """A network's inputs (*batch, n_agents, n_inputs) from (*batch, n_agents, n_features)."""
-        return pooled_features(observation) if self.full_information else observation
-
-    @property
-    def n_action_inputs(self) -> int:
-        """Number of inputs of a network that is applied to each of the alike actions."""
-        return n_action_features(self.n_agents, self.n_features, self.n_actions)
-
-    @property
-    def n_action_second_moments(self) -> int:
-        """How many of the last of :attr:`action_inputs` are second moments."""
-        return n_action_second_moments(self.n_agents, self.n_features, self.n_actions)
-
-    def action_inputs(self, observation: Tensor) -> Tensor:
-        """Inputs (*batch, n_agents, n_actions, n_action_inputs) of such a network."""
-        return action_features(observation, self.n_actions)
-
-
-@dataclass(frozen=True)
 class Economy(Parameters, ABC):
     """The rules of a game: who acts, what they see, what happens.
 
@@ -143,6 +63,29 @@ class Economy(Parameters, ABC):
     Shocks = None
     #: Names of the state's fields that agents' choices move; the others are exogenous.
     endogenous = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = vars(cls).get("reset")
+        if own is not None and not getattr(own, "__isabstractmethod__", False):
+
+            @wraps(own)
+            def reset(self, batch, generator, dtype=torch.float32):
+                return own(self, as_batch(batch), generator, dtype)
+
+            cls.reset = reset
+
+    def _check_entries(self):
+        for name, chain in vars(self).items():
+            if isinstance(chain, MarkovChain):
+                require(
+                    chain.is_ergodic,
+                    name,
+                    chain,
+                    "a chain with one stationary distribution. Types that never change are "
+                    "economies of their own, one for each type; or let a type change with a small "
+                    "probability",
+                )
 
     # ------------------------------------------------------------------ what a subclass provides
     @property
@@ -223,7 +166,7 @@ class Economy(Parameters, ABC):
         Draws of shape (runs, groups, 1) broadcast against states of shape
         (runs, groups, replicates): that is all there is to common random numbers.
         """
-        batch = tuple(batch)
+        batch = as_batch(batch)
         return self.Shocks(
             *(
                 torch.rand(batch + shape, generator=generator, device=generator.device, dtype=dtype)
@@ -319,6 +262,7 @@ class Economy(Parameters, ABC):
             If a field has the wrong shape, is not finite, an endogenous one is not positive, or
             an index does not exist.
         """
+        require_state(self, state)
         self._batch_shape(state, self.state_shapes, "state")
         for name in state._fields:
             x = getattr(state, name)
@@ -404,6 +348,40 @@ def _same_kind(x, like, what):
 
 def _name(dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def require_state(economy: Economy, state) -> None:
+    """Refuse what is no state of tensors; shapes are checked where they are used.
+
+    Raises
+    ------
+    TypeError
+    """
+    names = tuple(economy.state_shapes)
+    for name in names:
+        x = getattr(state, name, None)
+        if not isinstance(x, Tensor):
+            found = f"state.{name} is a {type(x).__name__}" if x is not None else f"got {state!r}"
+            raise TypeError(
+                f"{found}: expected a state of {type(economy).__name__} with the tensors {names}, "
+                "such as economy.reset((1,), generator) gives."
+            )
+
+
+def as_batch(batch) -> tuple[int, ...]:
+    """The shape of a batch; a number is that of a batch with one dimension.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a whole number nor a sequence of them.
+    """
+    try:
+        return torch.Size(batch if isinstance(batch, Iterable) else (index(batch),))
+    except TypeError:
+        raise TypeError(
+            f"batch={batch!r}: expected a whole number or a tuple of them, such as (2048,)."
+        ) from None
 
 
 def map_state(function: Callable[..., Tensor], *states: State) -> State:

@@ -48,7 +48,12 @@ class Tables(Parameters):
             self.actions.shape == (actions,), "actions.shape", self.actions.shape, f"({actions},)"
         )
         require(
-            bool(np.isfinite(self.payoffs).all()), "payoffs", self.payoffs, "finite numbers only"
+            bool(np.isfinite(self.payoffs).all()),
+            "payoffs",
+            self.payoffs,
+            "finite numbers only. Learners average payoffs: mark an infeasible action by a finite "
+            "loss larger than all that could be gained later, (highest - lowest payoff) / "
+            "(1 - discount) below the lowest",
         )
         worst = max(-self.transitions.min(), np.abs(self.transitions.sum(-1) - 1).max())
         require(

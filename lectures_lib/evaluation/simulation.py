@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -82,7 +82,10 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
     paths = zero.shape[-1]
     generator = seeded(seed, zero.device)
     for t in range(periods):
-        actions = in_actions(economy, policy(state))
+        actions = policy(state)
+        if t == 0:
+            _require_actions(economy, actions)
+        actions = in_actions(economy, actions)
         if t == 0:
             for name, action in actions.items():
                 if not torch.isfinite(action).all():
@@ -90,6 +93,23 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
         step = economy.step(state, actions, economy.draw((paths,), generator, zero.dtype))
         yield Period(t, state, step)
         state = step.state
+
+
+def _require_actions(economy, actions) -> None:
+    """Refuse what is not a dictionary of tensors by role."""
+    known = isinstance(actions, Mapping) and all(
+        isinstance(x, torch.Tensor) and name in economy.roles for name, x in actions.items()
+    )
+    if not known:
+        shown = (
+            {name: type(x).__name__ for name, x in actions.items()}
+            if isinstance(actions, Mapping)
+            else type(actions).__name__
+        )
+        raise TypeError(
+            f"the policy returned {shown}: expected a dictionary with a Tensor (*batch, agents, "
+            f"actions) for each role of {type(economy).__name__}, {tuple(economy.roles)}."
+        )
 
 
 def simulate(

@@ -69,11 +69,12 @@ def join(*states):
 @torch.no_grad()
 def residuals_where_it_leads(economy, policy, regime) -> dict[str, Residual]:
     """Residuals of a rule for investment on the initial distribution and in the long run."""
-    start, _, late = visited_states(economy, policy)
-    return {
-        "initial distribution": _residual(economy, policy, regime, start),
-        "long run": _residual(economy, policy, regime, late),
-    }
+    with policy.domain.silent():  # this says how good it is there
+        start, _, late = visited_states(economy, policy)
+        return {
+            "initial distribution": _residual(economy, policy, regime, start),
+            "long run": _residual(economy, policy, regime, late),
+        }
 
 
 def _residual(economy, policy, regime, states):

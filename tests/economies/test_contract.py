@@ -30,7 +30,7 @@ from registry import (
 )
 
 import lectures_lib.economies as economies
-from lectures_lib.economies import Economy, Planner, map_state
+from lectures_lib.economies import Economy, MarkovChain, Planner, map_state
 
 
 # ---------------------------------------------------------------------- the registry
@@ -459,3 +459,34 @@ def test_impossible_states_are_refused_where_data_enters(economy):
     index = exogenous(economy)[-1]
     with pytest.raises(ValueError, match=rf"state.{index} holds indices from 2 to 2.*0\.\.1"):
         economy.check_state(state._replace(**{index: torch.full_like(getattr(state, index), 2)}))
+
+
+# ---------------------------------------------------------------------- where data enters
+@every_economy
+def test_a_number_is_a_batch_of_one_dimension(economy):
+    for make in (economy.reset, economy.draw):
+        one, other = make(7, generator()), make((7,), generator())
+        assert type(one) is type(other) and same(one, other)
+        for wrong in (2.5, "7", None, (2.5,)):
+            with pytest.raises(TypeError, match=r"batch=.*: expected a whole number or a tuple"):
+                make(wrong, generator())
+
+
+@every_economy
+def test_what_is_no_state_is_refused(economy):
+    state = economy.reset((3,), generator())
+    field = state._fields[0]
+    listed = state._replace(**{field: getattr(state, field).tolist()})
+    for wrong in (listed, [1.0, 2.0], None):
+        with pytest.raises(TypeError, match=f"expected a state of {type(economy).__name__}"):
+            economy.check_state(wrong)
+
+
+@every_economy
+def test_types_that_never_change_are_refused_where_they_enter(economy):
+    permanent = MarkovChain((0.5, 0.9), ((1.0, 0.0), (0.0, 1.0)))
+    for field in fields(economy):
+        if isinstance(getattr(economy, field.name), MarkovChain):
+            message = rf"^{field.name}=.*one stationary distribution.*economies of their own"
+            with pytest.raises(ValueError, match=message):
+                replace(economy, **{field.name: permanent})

@@ -131,3 +131,14 @@ def test_the_best_constant_share_of_a_market_is_feasible_and_best(n_goods, as_ru
     start = initial_states(policies, economy, 8, seed=0)
     value = simulate(policies, economy, start, 62, seed=0, first=62).value["household"]
     assert value.mean(dim=(1, 2)).argmax() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [([0.1], "list"), ({"planner": [[0.1]]}, "'planner': 'list'"), ({"planer": None}, "'planer'")],
+)
+def test_a_policy_that_returns_no_actions_is_told_what_they_are(wrong, shown):
+    economy = Planner()
+    start = initial_states(None, economy, 4, 0)
+    with pytest.raises(TypeError, match=f"the policy returned .*{shown}.*for each role of Planner"):
+        simulate(lambda state: wrong, economy, start, 3, 0)

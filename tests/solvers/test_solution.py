@@ -17,6 +17,7 @@ from lectures_lib.solvers import (
     solve,
     steady_state,
 )
+from lectures_lib.solvers.domain import Domain
 from lectures_lib.solvers.time_iteration import can_iterate
 
 module = importlib.import_module("lectures_lib.solvers.solution")
@@ -119,6 +120,8 @@ def test_a_solution_says_how_it_was_found_and_how_good_it_is(solved, states):
 
 def test_a_solution_that_is_not_the_first_choice_is_announced(monkeypatch):
     class Rule:
+        domain = Domain(0.0, float("inf"))
+
         def __call__(self, state, moved=None):
             return FixedAction(Planner(), 0.1)(state)
 

@@ -1,0 +1,80 @@
+"""An economy that makes nonsense of numbers is blamed, and not the learning rate."""
+
+import pytest
+import torch
+
+from lectures_lib.agents import PPO, SAC, Analytic, Probing, TrainingDiverged
+from lectures_lib.agents.watched import NotFinite, Watched
+from lectures_lib.economies import Planner
+
+
+class BadReward(Planner):
+    """Its reward is not a number where capital is above what is usual."""
+
+    def transition(self, state, actions, shocks):
+        step = super().transition(state, actions, shocks)
+        bad = state.capital.squeeze(-1) > 1.2 * self.efficient_capital
+        reward = torch.where(bad, torch.nan, step.rewards["planner"])
+        return step._replace(rewards={"planner": reward})
+
+
+class BadState(Planner):
+    """Its capital is not a number from some point on."""
+
+    def transition(self, state, actions, shocks):
+        step = super().transition(state, actions, shocks)
+        bad = state.capital > 1.2 * self.efficient_capital
+        capital = torch.where(bad, torch.inf, step.state.capital)
+        return step._replace(state=step.state._replace(capital=capital))
+
+
+class BadLook(Planner):
+    """It takes the logarithm of what may be negative."""
+
+    def observe(self, state, moved=None):
+        seen = super().observe(state, moved)["planner"]
+        bad = state.capital > 1.2 * self.efficient_capital
+        return {"planner": torch.where(bad, torch.nan, seen)}
+
+
+FAULTS = {
+    "reward for 'planner'": BadReward(),
+    "next state for 'capital'": BadState(),
+    "observation for 'planner'": BadLook(),
+}
+names = ["reward", "state", "observation"]
+faults = pytest.mark.parametrize(("what", "broken"), list(FAULTS.items()), ids=names)
+
+
+@pytest.mark.parametrize("agent_class", [PPO, Probing, SAC, Analytic])
+@faults
+def test_the_economy_is_blamed_and_the_role_is_named(agent_class, what, broken):
+    agent = agent_class(broken, seed=0, device="cpu")
+    with pytest.raises(TrainingDiverged, match=f"gives a {what}") as told:
+        agent.learn(26 * agent.steps_per_iteration, show_progress=False)
+    assert type(broken).__name__ in str(told.value)
+    assert "learning rates are not to blame" in str(told.value)
+    # The agent is back at what was good, and its economy is the one it was given.
+    assert agent.economy is broken
+    assert all(
+        torch.isfinite(p).all()
+        for x in agent._parts().values()
+        if hasattr(x, "parameters")
+        for p in x.parameters()
+    )
+
+
+def test_a_watched_economy_does_what_it_did():
+    economy = Planner()
+    watched, generator = Watched(economy), torch.Generator().manual_seed(0)
+    state = watched.reset((5,), generator)
+    shocks = watched.draw((5,), generator)
+    actions = {"planner": torch.full((5, 1, 1), 0.1)}
+    step = watched.step(state, actions, shocks)
+    expected = economy.step(state, actions, shocks)
+    assert torch.equal(step.rewards["planner"], expected.rewards["planner"])
+    # What is asked with nonsense may answer with nonsense.
+    watched.step(state, {"planner": torch.full((5, 1, 1), torch.nan)}, shocks)
+    rich = state._replace(capital=10 * state.capital)
+    with pytest.raises(NotFinite, match="BadReward gives a reward for 'planner'"):
+        Watched(BadReward()).step(rich, actions, shocks)
