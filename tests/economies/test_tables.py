@@ -43,7 +43,7 @@ def test_sizes():
         ("transitions", MOVES[:, :, :1], r"transitions.shape.*\(2, 2, 2\)"),
         ("actions", np.zeros(3), r"actions.shape.*\(2,\)"),
         ("payoffs", np.array([[np.nan, 0.0], [0.0, 2.0]]), "finite"),
-        ("payoffs", np.array([[-np.inf, 0.0], [0.0, 2.0]]), "mark an infeasible action by a finite"),
+        ("payoffs", np.array([[-np.inf, 0.0], [0.0, 2.0]]), "mark an infeasible action"),
         ("transitions", 0.9 * MOVES, "sum to one"),
         ("transitions", with_negative(), "sum to one"),
         ("discount", 1.0, "discount"),
