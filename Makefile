@@ -54,6 +54,7 @@ lab: .venv/installed
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/solvers.py
+	$(BIN)/python benchmarks/robustness.py
 	$(BIN)/python benchmarks/primer.py
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/exercises.py
