@@ -47,7 +47,8 @@ class MarkovChain(Parameters):
         for i, row in enumerate(transition):
             if not min(row) >= 0 or abs(sum(row) - 1) > 1e-9:
                 raise ValueError(
-                    f"transition row {i} is {row}: probabilities must be >= 0 and sum to one."
+                    f"transition row {i} is {row}, with sum {sum(row)!r}: probabilities must be "
+                    ">= 0 and sum to one."
                 )
 
     @classmethod

@@ -24,6 +24,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_remedy(device):
         resolve_device(device)
 
 
-def test_an_unknown_device_is_refused():
-    with pytest.raises(ValueError, match="device='abacus' is unknown: use 'auto'"):
-        resolve_device("abacus")
+@pytest.mark.parametrize("device", ["abacus", None, 0.5])
+def test_an_unknown_device_is_refused(device):
+    with pytest.raises(ValueError, match=f"device={device!r} is unknown: use 'auto'"):
+        resolve_device(device)

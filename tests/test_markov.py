@@ -146,3 +146,8 @@ def test_a_chain_that_depends_on_its_beginning_has_no_single_stationary_law():
     chain = MarkovChain.symmetric((1.0, 2.0), stay=1.0)
     with pytest.raises(ValueError, match="2 stationary distributions"):
         _ = chain.stationary
+
+
+def test_a_row_that_single_precision_has_moved_shows_its_sum():
+    with pytest.raises(ValueError, match=r"row 0 .* with sum 0\.99999997"):
+        MarkovChain((1.0, 2.0), np.array([[0.9, 0.1], [0.1, 0.9]], dtype=np.float32))

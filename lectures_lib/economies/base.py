@@ -8,17 +8,24 @@ inputs* shows what follows from this choice.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from operator import index
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from ..parameters import Parameters, require
+from ..parameters import Parameters, entered, require
+from .entry import (
+    as_batch,
+    broadcast,
+    require_actions,
+    require_device_and_type,
+    require_source,
+    require_tensor,
+)
 from .role import Role
 
 
@@ -49,6 +56,18 @@ class Step(NamedTuple):
     info: dict[str, Tensor]
 
 
+def _on_entry(own):
+    """A method that draws random numbers, with what it is given checked and a batch a tuple."""
+
+    @wraps(own)
+    def drawn(self, batch, generator, dtype=torch.float32):
+        batch = as_batch(batch)
+        require_source(generator, dtype)
+        return own(self, batch, generator, dtype)
+
+    return drawn
+
+
 @dataclass(frozen=True)
 class Economy(Parameters, ABC):
     """The rules of a game: who acts, what they see, what happens.
@@ -66,14 +85,10 @@ class Economy(Parameters, ABC):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        own = vars(cls).get("reset")
-        if own is not None and not getattr(own, "__isabstractmethod__", False):
-
-            @wraps(own)
-            def reset(self, batch, generator, dtype=torch.float32):
-                return own(self, as_batch(batch), generator, dtype)
-
-            cls.reset = reset
+        for name in ("reset", "draw"):
+            own = vars(cls).get(name)
+            if own is not None and not getattr(own, "__isabstractmethod__", False):
+                setattr(cls, name, _on_entry(own))
 
     def _check_entries(self):
         for name, chain in vars(self).items():
@@ -160,13 +175,13 @@ class Economy(Parameters, ABC):
         """Who moves when within a period, as tuples of roles that move at the same time."""
         return (tuple(self.roles),)
 
+    @_on_entry
     def draw(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
         """A period's exogenous randomness: uniform draws of shape (*batch, ...).
 
         Draws of shape (runs, groups, 1) broadcast against states of shape
         (runs, groups, replicates): that is all there is to common random numbers.
         """
-        batch = as_batch(batch)
         return self.Shocks(
             *(
                 torch.rand(batch + shape, generator=generator, device=generator.device, dtype=dtype)
@@ -262,8 +277,7 @@ class Economy(Parameters, ABC):
             If a field has the wrong shape, is not finite, an endogenous one is not positive, or
             an index does not exist.
         """
-        require_state(self, state)
-        self._batch_shape(state, self.state_shapes, "state")
+        self.check_form(state)
         for name in state._fields:
             x = getattr(state, name)
             chain = getattr(self, name, None)
@@ -281,36 +295,69 @@ class Economy(Parameters, ABC):
                 )
 
     # ------------------------------------------------------------------ checks without device sync
+    def check_form(self, state: State) -> None:
+        """Refuse what is no state of this economy, whatever its values are.
+
+        Raises
+        ------
+        TypeError
+            If it, or one of its fields, is no state of tensors.
+        ValueError
+            If a field has the wrong shape, choices move it and it holds no floating-point numbers,
+            or it holds a chain's indices and they are not of type int64.
+        """
+        names = tuple(self.state_shapes)
+        for name in names:
+            x = getattr(state, name, None)
+            if not isinstance(x, Tensor):
+                found = f"got {state!r}" if x is None else f"state.{name} is a {type(x).__name__}"
+                raise TypeError(
+                    f"{found}: expected a state of {type(self).__name__} with the tensors {names}, "
+                    "such as economy.reset((1,), generator) gives."
+                )
+        self._batch_shape(state, self.state_shapes, "state")
+        for name in names:
+            x = getattr(state, name)
+            if name in self.endogenous and not x.is_floating_point():
+                expected = "floating-point numbers, such as x.float() gives"
+            elif isinstance(getattr(self, name, None), MarkovChain) and x.dtype != torch.int64:
+                expected = "indices of type torch.int64, such as x.long() gives"
+            else:
+                continue
+            raise ValueError(f"state.{name} is {x.dtype}: expected {expected}.")
+
     def _batch_shape(self, fields, shapes, what) -> torch.Size:
         batch = torch.Size()
         for name, trailing in shapes.items():
             x = getattr(fields, name, None)
             if x is None:
                 raise ValueError(f"{what} has no field {name!r}; it needs {tuple(shapes)}.")
+            require_tensor(x, f"{what}.{name}")
             n = x.dim() - len(trailing)
             if n < 0 or tuple(x.shape[n:]) != trailing:
                 raise ValueError(
                     f"{what}.{name} has shape {tuple(x.shape)}; expected (*batch, "
                     f"{', '.join(map(str, trailing))})."
                 )
-            batch = _broadcast(batch, x.shape[:n], f"{what}.{name}")
+            batch = broadcast(batch, x.shape[:n], f"{what}.{name}")
         return batch
 
     def _check(self, state, actions, shocks) -> None:
         batch = self._batch_shape(state, self.state_shapes, "state")
-        batch = _broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
+        batch = broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
         like = getattr(shocks, next(iter(self.shock_shapes), ""), None)
         if like is None:  # an economy without shocks
             like = self.zeros(state)
         for name in self.state_shapes:
             x = getattr(state, name)
             if x.is_floating_point():
-                _same_kind(x, like, f"state.{name}")
+                require_device_and_type(x, like, f"state.{name}")
             elif x.dtype != torch.int64 or x.device != like.device:
                 raise ValueError(
                     f"state.{name} is {x.dtype} on {x.device}; expected torch.int64 on "
                     f"{like.device}."
                 )
+        require_actions(actions, self)
         for name, role in self.roles.items():
             if name not in actions:
                 raise ValueError(
@@ -324,69 +371,24 @@ class Economy(Parameters, ABC):
                     f"actions[{name!r}] has shape {tuple(a.shape)}; expected (*batch, "
                     f"{expected[0]}, {expected[1]})."
                 )
-            batch = _broadcast(batch, a.shape[:-2], f"actions[{name!r}]")
-            _same_kind(a, like, f"actions[{name!r}]")
-
-
-def _broadcast(batch, other, what):
-    try:
-        return torch.broadcast_shapes(batch, other)
-    except RuntimeError:
-        raise ValueError(
-            f"{what} has batch shape {tuple(other)}, which does not broadcast against "
-            f"{tuple(batch)}."
-        ) from None
-
-
-def _same_kind(x, like, what):
-    if x.dtype != like.dtype or x.device != like.device:
-        raise ValueError(
-            f"{what} is {x.dtype} on {x.device}, but the shocks are {like.dtype} on "
-            f"{like.device}: convert one of them, for example with .to(torch.{_name(like.dtype)})."
-        )
-
-
-def _name(dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def require_state(economy: Economy, state) -> None:
-    """Refuse what is no state of tensors; shapes are checked where they are used.
-
-    Raises
-    ------
-    TypeError
-    """
-    names = tuple(economy.state_shapes)
-    for name in names:
-        x = getattr(state, name, None)
-        if not isinstance(x, Tensor):
-            found = f"state.{name} is a {type(x).__name__}" if x is not None else f"got {state!r}"
-            raise TypeError(
-                f"{found}: expected a state of {type(economy).__name__} with the tensors {names}, "
-                "such as economy.reset((1,), generator) gives."
-            )
-
-
-def as_batch(batch) -> tuple[int, ...]:
-    """The shape of a batch; a number is that of a batch with one dimension.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a whole number nor a sequence of them.
-    """
-    try:
-        return torch.Size(batch if isinstance(batch, Iterable) else (index(batch),))
-    except TypeError:
-        raise TypeError(
-            f"batch={batch!r}: expected a whole number or a tuple of them, such as (2048,)."
-        ) from None
+            batch = broadcast(batch, a.shape[:-2], f"actions[{name!r}]")
+            require_device_and_type(a, like, f"actions[{name!r}]")
 
 
 def map_state(function: Callable[..., Tensor], *states: State) -> State:
     """Apply a function to each field of one or several states (or shocks) of the same type."""
     return type(states[0])(*map(function, *states))
+
+
+def require_economy(economy) -> None:
+    """Refuse what is no economy; a class that has not been called is none.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(economy, Economy):
+        raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
 
 
 class FixedAction:
@@ -400,9 +402,11 @@ class FixedAction:
     """
 
     def __init__(self, economy: Economy, value: float):
-        self.economy, self.value = economy, float(value)
+        require_economy(economy)
+        self.economy, self.value = economy, entered("value", value, float)
 
     def __call__(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
+        self.economy.check_form(state)
         zero = self.economy.zeros(state)
         return {
             name: zero.new_full((*zero.shape, role.n_agents, role.n_actions), self.value)

@@ -37,7 +37,16 @@ class Tables(Parameters):
     actions: np.ndarray
 
     def __post_init__(self):
-        states, actions = self.payoffs.shape
+        for name in ("payoffs", "transitions", "actions"):
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, np.asarray(value, dtype=float))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name}={value!r}: expected numbers ({error}).") from error
+        shape = self.payoffs.shape
+        good = len(shape) == 2 and min(shape) > 0
+        require(good, "payoffs.shape", shape, "(states, actions)")
+        states, actions = shape
         require(
             self.transitions.shape == (states, actions, states),
             "transitions.shape",

@@ -33,3 +33,20 @@ def test_a_fixed_action_is_the_same_for_everybody_everywhere(economy):
 def test_everybody_moves_at_once_unless_an_economy_says_otherwise():
     assert Planner().stages == (("planner",),)
     assert Market(atomistic=True).stages == (("household", "household_crowd"),)
+
+
+@pytest.mark.parametrize("value", ["0.1", [0.1, 0.2], None, True])
+def test_a_fixed_action_is_a_number_in_an_economy(value):
+    with pytest.raises(ValueError, match=r"^value=.*expected a number"):
+        FixedAction(Planner(), value)
+    with pytest.raises(TypeError, match=r"expected an Economy, such as Planner\(\)"):
+        FixedAction(Planner, 0.1)
+
+
+def test_a_draw_of_ones_own_takes_a_number_for_a_batch_too():
+    class Lucky(Planner):
+        def draw(self, batch, generator, dtype=torch.float32):
+            assert isinstance(batch, tuple)
+            return map_state(torch.ones_like, super().draw(batch, generator, dtype))
+
+    assert Lucky().draw(4, torch.Generator()).aggregate.tolist() == [1.0] * 4

@@ -9,6 +9,7 @@ import re
 from dataclasses import fields, replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from registry import (
@@ -30,7 +31,7 @@ from registry import (
 )
 
 import lectures_lib.economies as economies
-from lectures_lib.economies import Economy, MarkovChain, Planner, map_state
+from lectures_lib.economies import Economy, FixedAction, MarkovChain, Planner, map_state
 
 
 # ---------------------------------------------------------------------- the registry
@@ -470,6 +471,21 @@ def test_a_number_is_a_batch_of_one_dimension(economy):
         for wrong in (2.5, "7", None, (2.5,)):
             with pytest.raises(TypeError, match=r"batch=.*: expected a whole number or a tuple"):
                 make(wrong, generator())
+        with pytest.raises(ValueError, match=r"batch=\(3, -1\): .* not negative"):
+            make((3, -1), generator())
+
+
+@every_economy
+def test_what_draws_no_numbers_of_torch_is_refused(economy):
+    for make in (economy.reset, economy.draw):
+        for wrong in (0, None, np.random.default_rng(0)):
+            with pytest.raises(TypeError, match=r"generator=.*expected a torch\.Generator"):
+                make(3, wrong)
+        for wrong in (np.float64, torch.int64, "float32"):
+            with pytest.raises(
+                TypeError, match=r"dtype=.*expected torch\.float32 or torch\.float64"
+            ):
+                make(3, generator(), wrong)
 
 
 @every_economy
@@ -478,8 +494,39 @@ def test_what_is_no_state_is_refused(economy):
     field = state._fields[0]
     listed = state._replace(**{field: getattr(state, field).tolist()})
     for wrong in (listed, [1.0, 2.0], None):
-        with pytest.raises(TypeError, match=f"expected a state of {type(economy).__name__}"):
-            economy.check_state(wrong)
+        for entrance in (economy.check_state, FixedAction(economy, 0.1)):
+            with pytest.raises(TypeError, match=f"expected a state of {type(economy).__name__}"):
+                entrance(wrong)
+
+
+@every_economy
+def test_numbers_of_another_type_are_no_state(economy):
+    state = economy.reset((3,), generator())
+    stock, index = economy.endogenous[0], exogenous(economy)[-1]
+    for field, dtype, words in [
+        (stock, torch.int64, "floating-point"),
+        (index, torch.float32, "indices of type torch.int64"),
+    ]:
+        wrong = state._replace(**{field: getattr(state, field).to(dtype)})
+        with pytest.raises(ValueError, match=f"state.{field} is {dtype}: expected {words}"):
+            FixedAction(economy, 0.1)(wrong)
+
+
+@every_economy
+def test_a_period_takes_tensors_and_says_so(economy):
+    state, actions, shocks = situation(economy, (3,))
+    name = next(iter(actions))
+    for wrong, shown in [
+        (actions[name], "Tensor"),
+        (actions | {name: actions[name].tolist()}, f"'{name}': 'list'"),
+        (actions | {name: actions[name].numpy()}, f"'{name}': 'ndarray'"),
+    ]:
+        with pytest.raises(TypeError, match=f"actions are .*{shown}.* for each role"):
+            economy.step(state, wrong, shocks)
+    field = state._fields[0]
+    listed = state._replace(**{field: getattr(state, field).tolist()})
+    with pytest.raises(TypeError, match=rf"state.{field} is a list: expected a tensor"):
+        economy.step(listed, actions, shocks)
 
 
 @every_economy

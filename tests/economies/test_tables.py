@@ -48,6 +48,10 @@ def test_sizes():
         ("transitions", with_negative(), "sum to one"),
         ("discount", 1.0, "discount"),
         ("discount", 0.0, "discount"),
+        ("payoffs", np.zeros(2), r"payoffs.shape=\(2,\): expected \(states, actions\)"),
+        ("payoffs", np.zeros((0, 2)), r"payoffs.shape=\(0, 2\)"),
+        ("payoffs", [[1.0], [1.0, 2.0]], "^payoffs=.*expected numbers"),
+        ("actions", ["low", "high"], "^actions=.*expected numbers"),
     ],
 )
 def test_what_does_not_fit_is_named(name, bad, message):
@@ -58,3 +62,11 @@ def test_what_does_not_fit_is_named(name, bad, message):
 def test_they_cannot_be_reassigned():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Tables(**GOOD).discount = 0.9
+
+
+def test_lists_and_whole_numbers_are_tables_too():
+    tables = Tables(PAYOFFS.astype(int).tolist(), MOVES.tolist(), np.float64(0.5), [0, 1])
+    np.testing.assert_array_equal(tables.payoffs, PAYOFFS)
+    assert {x.dtype for x in (tables.payoffs, tables.transitions, tables.actions)} == {
+        PAYOFFS.dtype
+    }
