@@ -162,7 +162,13 @@ class ActorCritic(Agent):
         ------
         ValueError
             If its networks have other shapes.
+        TypeError
+            If it is no such agent.
         """
+        if not isinstance(other, ActorCritic):
+            raise TypeError(
+                f"other is a {type(other).__name__}: expected an agent with networks, not a policy."
+            )
         mine, theirs = self.learners.state_dict(), other.learners.state_dict()
         shapes = [{k: tuple(x.shape) for k, x in part.items()} for part in (mine, theirs)]
         if shapes[0] != shapes[1]:

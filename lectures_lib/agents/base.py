@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ..device import resolve_device
-from ..economies.base import Economy
+from ..economies.base import Economy, require_economy
 from ..networks import Streams
-from ..parameters import entered
+from ..parameters import entered, require
 from ..progress import progress_bar
 from . import files
 from .policy import NetworkPolicy
@@ -106,14 +106,14 @@ class Agent(ABC):
         device: str | torch.device = "auto",
         config: Any = None,
     ):
-        _require_economy(economy)
+        require_economy(economy)
         if seed is not None and seeds is not None:
             raise ValueError("give either seed (one run) or seeds (several runs), not both.")
         config = self.config_class() if config is None else config
         if type(config) is not self.config_class:
             raise TypeError(
                 f"config is a {type(config).__name__}; {type(self).__name__} needs a "
-                f"{self.config_class.__name__}."
+                f"{self.config_class.__name__}, such as {self.config_class.__name__}()."
             )
         self.economy, self.config = economy, config
         if seeds is None:
@@ -160,7 +160,7 @@ class Agent(ABC):
         self,
         steps: int | None = None,
         *,
-        callback: Callable[[Agent], Mapping[str, Any]] | None = None,
+        callback: Callable[[Agent], Mapping[str, Any] | None] | None = None,
         callback_every: int = 50,
         checkpoint: str | Path | None = None,
         checkpoint_every: int = 100,
@@ -179,7 +179,7 @@ class Agent(ABC):
             stretched over this number.
         callback : callable, optional
             Called with the agent every `callback_every` iterations and at the end; the numbers
-            that it returns (one per run) join the history.
+            that it returns (one per run), if any, join the history.
         checkpoint : path, optional
             File to which the agent is saved every `checkpoint_every` iterations and at the end. A
             killed process resumes with ``Agent.load(checkpoint, economy).learn(steps)``.
@@ -195,8 +195,21 @@ class Agent(ABC):
         TrainingDiverged
             If weights stop being finite; the agent is back at the last good ones, and the message
             says whether the economy is to blame.
+        ValueError
+            If `steps` is no whole number or less than an iteration takes, or another number is
+            none of at least one.
+        TypeError
+            If the callback is no function, or returns something else than numbers by name.
+        OSError
+            If nothing can be written to the checkpoint.
         """
-        total = self.config.steps if steps is None else int(steps)
+        total = self.config.steps if steps is None else _count("steps", steps)
+        callback_every = _count("callback_every", callback_every)
+        checkpoint_every = _count("checkpoint_every", checkpoint_every)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback={callback!r}: expected a function of the agent.")
+        if checkpoint is not None:
+            checkpoint = files.place(checkpoint)
         if total < self.steps_per_iteration:
             raise ValueError(
                 f"steps={total}: one iteration of this {type(self).__name__} takes "
@@ -222,7 +235,7 @@ class Agent(ABC):
                 if self.iteration % callback_every == 0 or last:
                     values = {name: value.cpu() for name, value in metrics.items()}
                     if callback is not None:
-                        values |= callback(self)
+                        values |= _recorded(callback(self))
                     self.history.append(self.steps, self.seconds, values)
                 if store:
                     self.save(checkpoint)
@@ -299,7 +312,7 @@ class Agent(ABC):
         The file is written beside its final place and moved there when it is complete, so that a
         process killed at any moment leaves the old file or the new one, never a broken one.
         """
-        files.write(Path(path), files.header(self) | self._state())
+        files.write(files.place(path), files.header(self) | self._state())
 
     @classmethod
     def load(
@@ -333,7 +346,7 @@ class Agent(ABC):
             fit this one, or belongs to another economy; the message says what to do.
         """
         path, device = Path(path), resolve_device(device)
-        _require_economy(economy)
+        require_economy(economy)
         content = files.read(path, cls.__name__, device)
         files.require_same_economy(path, content, economy)
         config = files.settings(path, content, cls.config_class, settings or {})
@@ -347,9 +360,23 @@ class Agent(ABC):
         return agent
 
 
-def _require_economy(economy) -> None:
-    if not isinstance(economy, Economy):
-        raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
+def _count(name, value) -> int:
+    """A whole number of at least one; ``1e6`` is one, too."""
+    count = entered(name, value, float)
+    require(count.is_integer() and count >= 1, name, value, "a whole number of at least 1")
+    return int(count)
+
+
+def _recorded(values) -> Mapping[str, Any]:
+    """What a callback has returned, for the history."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"the callback returned {values!r}: expected a dictionary of numbers, such as "
+            '{"loss": 0.1}, or None.'
+        )
+    return values
 
 
 class _deferred_interrupt:

@@ -50,6 +50,21 @@ def header(agent) -> dict[str, Any]:
     }
 
 
+def place(path: str | Path) -> Path:
+    """Where an agent is to be stored, told before it has learned anything if it cannot be there.
+
+    Raises
+    ------
+    IsADirectoryError
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder: name a file in it, such as {path / 'agent.pt'}."
+        )
+    return path
+
+
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write to a file beside `path`, and move it there when it is complete.
 

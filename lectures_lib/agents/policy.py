@@ -7,8 +7,25 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ..economies.base import Economy, require_state
+from ..economies.base import Economy, require_economy
 from ..networks import RunningScale
+from ..parameters import entered
+
+
+def which_run(run: int, runs: int | None) -> int:
+    """The number of a run, counted from the first, in a policy that has `runs`.
+
+    Raises
+    ------
+    IndexError
+        If it has no such run.
+    ValueError
+        If `run` is no whole number.
+    """
+    run = entered("run", run, int)
+    if runs is None or not -runs <= run < runs:
+        raise IndexError(f"there is no run {run}: this policy has {runs or 'only one'}.")
+    return run % runs
 
 
 class NetworkPolicy:
@@ -46,9 +63,7 @@ class NetworkPolicy:
 
     def __getitem__(self, run: int) -> NetworkPolicy:
         """The policy of one run."""
-        if self.runs is None or not -self.runs <= run < self.runs:
-            raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
-        run %= self.runs
+        run = which_run(run, self.runs)
         one = type(self)(self.economy, self._actors, self._scales, None, self._by_action)
         for module in (*one._actors.values(), *one._scales.values()):
             for p in module.parameters():
@@ -72,6 +87,7 @@ class NetworkPolicy:
         ValueError
             If a network does not fit.
         """
+        require_economy(economy)
         for name, actor in self._actors.items():
             role, other = self.economy.roles[name], economy.roles.get(name)
             mine, theirs = (r and (self._n_inputs(r), r.n_actions) for r in (role, other))
@@ -93,7 +109,7 @@ class NetworkPolicy:
 
     def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Actions of every role; those of roles that have `moved` are taken as given."""
-        require_state(self.economy, state)
+        self.economy.check_form(state)
         actions = dict(moved or {})
         for stage in self.economy.stages:
             observations = self.economy.observe(state, actions)

@@ -20,10 +20,11 @@ from numba import njit, prange
 from torch import Tensor
 
 from ..device import resolve_device
-from ..economies.base import Economy
+from ..economies.base import Economy, require_economy
 from ..memory import require_memory
 from ..parameters import Parameters, require
 from .base import COPIES, Agent
+from .policy import which_run
 
 EXPLORATIONS = ("epsilon-greedy", "boltzmann", "optimistic")
 STEP_SIZES = ("constant", "1/n", "polynomial")
@@ -231,14 +232,17 @@ class TablePolicy:
     """
 
     def __init__(self, economy: Economy, table: np.ndarray):
+        require_economy(economy)
         self.economy, self.table = economy, np.array(table, dtype=float)
+        if self.table.ndim not in (1, 2):
+            raise ValueError(
+                f"table has shape {self.table.shape}: expected (states,) or (runs, states)."
+            )
         self.runs = len(self.table) if self.table.ndim == 2 else None
 
     def __getitem__(self, run: int) -> TablePolicy:
         """The policy of one run."""
-        if self.runs is None or not -self.runs <= run < self.runs:
-            raise IndexError(f"there is no run {run}: this policy has {self.runs or 'only one'}.")
-        return TablePolicy(self.economy, self.table[run])
+        return TablePolicy(self.economy, self.table[which_run(run, self.runs)])
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
         """The role's action (*batch, 1, 1), of the type and on the device of the state."""
@@ -246,6 +250,7 @@ class TablePolicy:
         (name,) = self.economy.roles
         if name in actions:
             return actions
+        self.economy.check_form(state)
         table = torch.from_numpy(self.table).to(self.economy.zeros(state))
         index = self.economy.index(state)
         if self.runs is None:
@@ -335,6 +340,13 @@ class QLearning(Agent):
         )
         generator = torch.Generator().manual_seed(0)
         starts = self.economy.index(self.economy.reset((STARTS,), generator)).numpy()
+        # The compiled loop looks entries up without asking whether they are there.
+        require(
+            starts.min() >= 0 and starts.max() < tables.n_states,
+            f"{type(self.economy).__name__}.index(state)",
+            (int(starts.min()), int(starts.max())),
+            f"rows of its tables, from 0 to {tables.n_states - 1}",
+        )
         self._choices = tables.actions
         self._world = (tables.payoffs, *_outcomes(tables.transitions), starts, tables.discount)
         first = 0.0 if c.initial_value is None else c.initial_value

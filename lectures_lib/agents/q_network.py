@@ -58,6 +58,7 @@ class GreedyPolicy(NetworkPolicy):
 
     @torch.no_grad()
     def _play(self, state, moved):
+        self.economy.check_form(state)
         actions, values = dict(moved or {}), {}
         for stage in self.economy.stages:
             observations = self.economy.observe(state, actions)

@@ -187,6 +187,76 @@ def test_less_than_one_iteration_is_refused(make):
         agent.learn(n - 1)
 
 
+def test_numbers_of_learning_are_whole(make):
+    agent = make()
+    n = agent.steps_per_iteration
+    for wrong in (n + 0.5, -n, 0, float("nan"), float("inf"), True, str(n)):
+        with pytest.raises(ValueError, match=r"^steps=.*expected a"):
+            agent.learn(wrong)
+    for name in ("callback_every", "checkpoint_every"):
+        for wrong in (0, -1, 1.5):
+            with pytest.raises(ValueError, match=f"^{name}=.*expected a whole number"):
+                agent.learn(n, **{name: wrong})
+    assert agent.steps == 0
+    assert agent.learn(np.int64(n)).steps == [n]
+    assert agent.learn(2.0 * n).steps == [n, 2 * n]
+
+
+def test_a_callback_returns_numbers_by_name_or_nothing(make):
+    agent = make()
+    n = agent.steps_per_iteration
+    with pytest.raises(TypeError, match="callback=3: expected a function of the agent"):
+        agent.learn(n, callback=3)
+    assert agent.steps == 0
+    agent.learn(n, callback=lambda agent: None)
+    assert list(agent.history.records) == rewards(make.economy)
+    with pytest.raises(TypeError, match=r"callback returned 0\.5: expected a dictionary"):
+        agent.learn(2 * n, callback=lambda agent: 0.5)
+
+
+def test_a_folder_is_no_file_and_is_told_before_the_work_begins(make, tmp_path):
+    agent = make()
+    for attempt in (agent.save, lambda path: agent.learn(10**9, checkpoint=path)):
+        with pytest.raises(IsADirectoryError, match=r"is a folder: name a file in it.*agent\.pt"):
+            attempt(tmp_path)
+    assert agent.steps == 0
+
+
+def test_what_is_no_state_is_refused_by_policies(make):
+    policy, economy = make().policy, make.economy
+    state = states(economy)
+    field, index = economy.endogenous[0], list(economy.state_shapes)[-1]
+    listed = state._replace(**{field: getattr(state, field).tolist()})
+    array = state._replace(**{field: getattr(state, field).numpy()})
+    for wrong in (listed, array, [1.0], torch.ones(16, 1, 1)):
+        with pytest.raises(TypeError, match=f"expected a state of {type(economy).__name__}"):
+            policy(wrong)
+    for name, dtype in [(field, torch.int64), (index, torch.float32)]:
+        wrong = state._replace(**{name: getattr(state, name).to(dtype)})
+        with pytest.raises(ValueError, match=f"state.{name} is {dtype}: expected"):
+            policy(wrong)
+    with pytest.raises(ValueError, match=rf"state\.{field} has shape"):
+        policy(state._replace(**{field: torch.cat([getattr(state, field)] * 3, -1)}))
+
+
+def test_a_run_is_named_by_a_whole_number(make):
+    policy = make(seeds=[1, 2]).policy
+    for wrong in (0.5, slice(0, 1), "0"):
+        with pytest.raises(ValueError, match=r"^run=.*expected a whole number"):
+            policy[wrong]
+    state = states(make.economy)
+    (name,) = make.economy.roles
+    assert torch.equal(policy[np.int64(1)](state)[name], policy[1](state)[name])
+
+
+def test_networks_are_taken_from_agents_and_to_economies(make_actor_critic):
+    agent = make_actor_critic()
+    with pytest.raises(TypeError, match="other is a NetworkPolicy: expected an agent"):
+        agent.start_from(agent.policy)
+    with pytest.raises(TypeError, match="expected an Economy"):
+        agent.policy.on(Planner)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_refused(make, tmp_path):
     with pytest.raises(ValueError, match="needs a CUDA GPU"):

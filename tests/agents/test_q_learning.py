@@ -363,3 +363,18 @@ def test_an_economy_without_tables_is_refused():
 def test_a_bad_setting_is_named(name, value):
     with pytest.raises(ValueError, match=f"^{name}=.*expected"):
         QLearningConfig(**{name: value})
+
+
+def test_states_outside_the_tables_are_refused_before_memory_is_touched():
+    class Outside(TwoPlaces):
+        def index(self, state):
+            return state.place + 1
+
+    with pytest.raises(ValueError, match=r"Outside\.index\(state\)=\(1, 2\): .* from 0 to 1"):
+        QLearning(Outside())
+
+
+@pytest.mark.parametrize("table", [0.5, np.zeros((2, 3, 4))])
+def test_a_table_has_states_and_perhaps_runs(table):
+    with pytest.raises(ValueError, match=r"expected \(states,\) or \(runs, states\)"):
+        TablePolicy(ECONOMY, table)
