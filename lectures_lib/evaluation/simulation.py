@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from ..economies.base import Economy, FixedAction, Step, map_state
-from ..parameters import seeded
+from ..economies.base import Economy, FixedAction, Step, map_state, require_economy
+from ..economies.entry import require_actions
+from ..parameters import entered, require, seeded
 from ..solvers import Solution
 from ..solvers.euler import in_actions
 
@@ -84,7 +85,7 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
     for t in range(periods):
         actions = policy(state)
         if t == 0:
-            _require_actions(economy, actions)
+            require_actions(actions, economy, "the policy returned")
         actions = in_actions(economy, actions)
         if t == 0:
             for name, action in actions.items():
@@ -93,23 +94,6 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
         step = economy.step(state, actions, economy.draw((paths,), generator, zero.dtype))
         yield Period(t, state, step)
         state = step.state
-
-
-def _require_actions(economy, actions) -> None:
-    """Refuse what is not a dictionary of tensors by role."""
-    known = isinstance(actions, Mapping) and all(
-        isinstance(x, torch.Tensor) and name in economy.roles for name, x in actions.items()
-    )
-    if not known:
-        shown = (
-            {name: type(x).__name__ for name, x in actions.items()}
-            if isinstance(actions, Mapping)
-            else type(actions).__name__
-        )
-        raise TypeError(
-            f"the policy returned {shown}: expected a dictionary with a Tensor (*batch, agents, "
-            f"actions) for each role of {type(economy).__name__}, {tuple(economy.roles)}."
-        )
 
 
 def simulate(
@@ -154,8 +138,21 @@ def require_finite(value: Tensor, role: str) -> None:
 
 
 def as_policy(policy):
-    """A solution's policy, or the policy itself."""
-    return policy.policy if isinstance(policy, Solution) else policy
+    """A solution's policy, or the policy itself.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    policy = policy.policy if isinstance(policy, Solution) else policy
+    if policy is not None and not callable(policy):
+        kind = type(policy).__name__
+        raise TypeError(
+            f"policy is a {kind}: expected a function of a state, such as agent.policy or "
+            "FixedAction(economy, 0.2)."
+        )
+    return policy
 
 
 def learned_roles(economy: Economy) -> list[str]:
@@ -170,6 +167,8 @@ def batch_shape(economy: Economy, state) -> torch.Size:
 
 def initial_states(policy, economy: Economy, paths: int, seed: int):
     """Draws from the economy's initial distribution, the same for each of the policy's runs."""
+    require_economy(economy)
+    require(entered("paths", paths, int) >= 1, "paths", paths, "a whole number of at least 1")
     # Another stream than that of the shocks, which a simulation draws from the same seed.
     generator = seeded(seed, shift=1_000_003)
     state = economy.reset((paths,), generator, torch.float64)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lectures_lib.agents import PPO
 from lectures_lib.economies import (
     BrockMirman,
     FixedAction,
@@ -15,6 +16,7 @@ from lectures_lib.economies import (
 )
 from lectures_lib.evaluation import (
     best_fixed_action,
+    evaluate,
     initial_states,
     simulate,
 )
@@ -142,3 +144,16 @@ def test_a_policy_that_returns_no_actions_is_told_what_they_are(wrong, shown):
     start = initial_states(None, economy, 4, 0)
     with pytest.raises(TypeError, match=f"the policy returned .*{shown}.*for each role of Planner"):
         simulate(lambda state: wrong, economy, start, 3, 0)
+
+
+def test_what_is_no_policy_no_economy_and_no_number_of_paths_is_refused():
+    economy = Planner()
+    for wrong in (0.2, PPO(economy, device="cpu")):
+        with pytest.raises(TypeError, match=rf"policy is a {type(wrong).__name__}.*agent\.policy"):
+            evaluate(wrong, economy, paths=4)
+    policy = FixedAction(economy, 0.1)
+    with pytest.raises(TypeError, match="expected an Economy"):
+        evaluate(policy, Planner, paths=4)
+    for wrong in (0, -3, 2.5):
+        with pytest.raises(ValueError, match=r"^paths=.*expected a whole number"):
+            evaluate(policy, economy, paths=wrong)
