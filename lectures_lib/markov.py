@@ -81,7 +81,7 @@ class MarkovChain(Parameters):
 
     @cached_property
     def is_ergodic(self) -> bool:
-        """Whether there is one stationary distribution: whoever begins where, ends alike."""
+        """Whether there is one stationary distribution, to which every beginning leads."""
         return len(quantecon.MarkovChain(np.array(self.transition)).recurrent_classes) == 1
 
     @cached_property

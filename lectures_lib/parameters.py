@@ -32,9 +32,9 @@ class Parameters:
     """A dataclass whose numbers become Python's when it is made, a subclass's own as well.
 
     The annotations say what a field is. Where it is an `int`, `float` or `bool`, a tuple of them,
-    or one of them or None, its value goes through :func:`entered`, before the `__post_init__` that
-    a subclass may have; other fields are left alone, but for a NumPy scalar, which becomes what
-    Python has in its place.
+    or one of them or None, its value goes through :func:`~lectures_lib.parameters.entered`, before
+    the `__post_init__` that a subclass may have; other fields are left alone, but for a NumPy
+    scalar, which becomes what Python has in its place.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def _first_that_fits(value, kinds):
 
 
 def _is_known(kind) -> bool:
-    """Whether :func:`entered` looks at values of this kind."""
+    """Whether :func:`~lectures_lib.parameters.entered` looks at values of this kind."""
     if get_origin(kind) is tuple or get_origin(kind) in _UNIONS:
         return all(k is Ellipsis or _is_known(k) for k in get_args(kind))
     return kind in (int, float, bool, types.NoneType)

@@ -127,7 +127,8 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
         return least
     begun: dict[str, _Part] = {}
     past: list[dict[str, _Left]] = []
-    for t, state, _ in walk(policy, economy, _copies(policy, economy), LONGEST + 1, seed=2):
+    listed = _OneList(policy, economy)
+    for t, state, _ in walk(listed, economy, _copies(policy, economy), LONGEST + 1, seed=2):
         if t % EVERY:
             continue
         now = _parts(economy, state)
@@ -181,6 +182,26 @@ def ergodic_states(policy, economy: Economy, start, seed: int):
     for period in walk(policy, economy, start, burn_in(policy, economy) + 1, seed):
         start = period.state
     return start
+
+
+class _OneList:
+    """A policy that is asked about both copies of all economies as one list of paths.
+
+    A reader's own function may rely on states of the shapes that `simulate` documents.
+    """
+
+    def __init__(self, policy, economy):
+        self.policy, self.economy = policy, economy
+
+    def __call__(self, state, moved=None):
+        """Actions (*runs, copies, paths, agents, actions)."""
+        shape = batch_shape(self.economy, state)
+        n = len(shape)
+        every = type(state)(
+            *(x.expand(*shape, *x.shape[n:]).flatten(n - 2, n - 1) for x in state)
+        )
+        actions = self.policy(every)
+        return {name: x.unflatten(n - 2, shape[-2:]) for name, x in actions.items()}
 
 
 def _copies(policy, economy):

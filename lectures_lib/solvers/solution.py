@@ -53,7 +53,7 @@ class Solution:
 
     @cached_property
     def residual(self) -> dict[str, Residual]:
-        """How good it is: Euler residuals on the initial distribution and in the long run.
+        """How good it is, in Euler residuals on the initial distribution and in the long run.
 
         They are those of the economy's own code, and none for what has no Euler equation of this
         form: a monopolist's price, and a Markov-perfect equilibrium.

@@ -316,3 +316,15 @@ ALL = [
 @pytest.mark.parametrize("economy", ALL, ids=lambda e: type(e).__name__)
 def test_no_economy_gives_a_false_alarm(economy, no_alarm):
     assert 200 <= burn_in(FixedAction(economy, 0.1), economy) <= 300
+
+
+def test_a_readers_function_of_a_list_of_paths_is_followed():
+    # It indexes states as those of (paths, ...), which is what `simulate` says they are.
+    def policy(state, moved=None):
+        assert state.aggregate.dim() == 1
+        return {"planner": 0.1 * (1 + 0.1 * state.aggregate[:, None, None].double())}
+
+    def whole(state, moved=None):
+        return {"planner": 0.1 * (1 + 0.1 * state.aggregate[..., None, None].double())}
+
+    assert burn_in(policy, Planner()) == burn_in(whole, Planner())
