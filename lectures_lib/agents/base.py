@@ -10,13 +10,13 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..device import resolve_device
 from ..economies.base import Economy, require_economy
@@ -27,7 +27,7 @@ from . import files
 from .policy import NetworkPolicy
 from .watched import NotFinite, Watched
 
-# Looking for NaNs makes a GPU wait, so it is done now and then; the last good weights are kept.
+# Looking for NaNs makes a GPU wait, so it is done now and then; the last good copy is kept.
 ITERATIONS_BETWEEN_CHECKS = 25
 # What changes is kept so often at once while a good copy is replaced by a newer one.
 COPIES = 3
@@ -193,8 +193,8 @@ class Agent(ABC):
         Raises
         ------
         TrainingDiverged
-            If weights stop being finite; the agent is back at the last good ones, and the message
-            says whether the economy is to blame.
+            If weights, or what is seen and remembered, stop being finite; the agent is back where
+            all was good, and the message says whether the economy is to blame.
         ValueError
             If `steps` is no whole number or less than an iteration takes, or another number is
             none of at least one.
@@ -226,13 +226,17 @@ class Agent(ABC):
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
                 last = self.steps >= total or interrupted.is_set()
+                report = self.iteration % callback_every == 0 or last
                 store = checkpoint is not None and (self.iteration % checkpoint_every == 0 or last)
-                if self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last:
+                keep = self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last
+                # A callback judges a policy, and would blame it for what is not finite.
+                if keep or report:
                     self._require_finite(good, total)
+                if keep:
                     good = copy.deepcopy(self._state())
                 self.seconds += time.perf_counter() - started
                 bar.update(min(self.steps_per_iteration, total - bar.n))
-                if self.iteration % callback_every == 0 or last:
+                if report:
                     values = {name: value.cpu() for name, value in metrics.items()}
                     if callback is not None:
                         values |= _recorded(callback(self))
@@ -244,26 +248,24 @@ class Agent(ABC):
         return self.history
 
     def _require_finite(self, good, total=1):
+        # All that changes, and not weights alone: a copy that remembers a NaN is no good one.
         for name, part in self._parts().items():
-            if not isinstance(part, nn.Module):
+            finite = _finite_runs(part.state_dict(), len(self.seeds))
+            if all(finite):
                 continue
-            for tensor in part.parameters():
-                finite = torch.isfinite(tensor).flatten(1).all(1)
-                if not finite.all():
-                    bad = [s for s, ok in zip(self.seeds, finite.tolist(), strict=True) if not ok]
-                    iteration = self.iteration
-                    fault = self._fault_of_the_economy(good, iteration, total)
-                    self._restore(good)
-                    raise TrainingDiverged(
-                        f"{name} has weights that are not finite numbers after iteration "
-                        f"{iteration} (seeds {bad}). The agent is back at iteration "
-                        f"{self.iteration}. "
-                        + (
-                            fault
-                            or "Its policy can be used, or lower the learning rates in its "
-                            "config and start anew."
-                        )
-                    )
+            bad = [s for s, ok in zip(self.seeds, finite, strict=True) if not ok]
+            iteration = self.iteration
+            fault = self._fault_of_the_economy(good, iteration, total)
+            self._restore(good)
+            raise TrainingDiverged(
+                f"{name} has values that are not finite numbers after iteration {iteration} (seeds "
+                f"{bad}). The agent is back at iteration {self.iteration}. "
+                + (
+                    fault
+                    or "Its policy can be used, or lower the learning rates in its config and "
+                    "start anew."
+                )
+            )
 
     def _fault_of_the_economy(self, good, until, total) -> str | None:
         """What an economy did that broke learning, if it was the economy.
@@ -358,6 +360,24 @@ class Agent(ABC):
             agent._restore(content)
         agent._require_finite(agent._state())
         return agent
+
+
+def _finite_runs(stored, runs: int) -> list[bool]:
+    """Which runs have finite numbers only in what is stored of a part; a device waits once."""
+    flags = [
+        torch.isfinite(x).reshape(runs, -1).all(1)
+        for x in _tensors(stored)
+        if x.is_floating_point() and x.dim()  # numbers without runs are counts
+    ]
+    return torch.stack(flags).all(0).tolist() if flags else [True] * runs
+
+
+def _tensors(stored) -> Iterator[Tensor]:
+    if isinstance(stored, Tensor):
+        yield stored
+    elif isinstance(stored, Mapping):
+        for x in stored.values():
+            yield from _tensors(x)
 
 
 def _count(name, value) -> int:

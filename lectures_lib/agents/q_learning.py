@@ -25,6 +25,7 @@ from ..memory import require_memory
 from ..parameters import Parameters, require
 from .base import COPIES, Agent
 from .policy import which_run
+from .watched import Watched
 
 EXPLORATIONS = ("epsilon-greedy", "boltzmann", "optimistic")
 STEP_SIZES = ("constant", "1/n", "polynomial")
@@ -339,7 +340,9 @@ class QLearning(Agent):
             "take fewer seeds at once, or a coarser economy",
         )
         generator = torch.Generator().manual_seed(0)
-        starts = self.economy.index(self.economy.reset((STARTS,), generator)).numpy()
+        # What is not finite has no place in tables, and would be given one.
+        first_states = Watched(self.economy).reset((STARTS,), generator)
+        starts = self.economy.index(first_states).numpy()
         # The compiled loop looks entries up without asking whether they are there.
         require(
             starts.min() >= 0 and starts.max() < tables.n_states,

@@ -26,36 +26,36 @@ class Watched:
     def reset(self, *args):
         """Initial states."""
         state = self._economy.reset(*args)
-        self._look(state._asdict(), "initial state")
+        self._look(state._asdict(), "an initial state")
         return state
 
     def observe(self, state, moved=None):
         """Observations."""
         seen = self._economy.observe(state, moved)
         if _finite(*state) and _finite(*(moved or {}).values()):
-            self._look(seen, "observation")
+            self._look(seen, "an observation")
         return seen
 
     def observe_centrally(self, state):
         """What critics see."""
         seen = self._economy.observe_centrally(state)
         if _finite(*state):
-            self._look(seen, "observation for critics")
+            self._look(seen, "an observation for critics")
         return seen
 
     def step(self, state, actions, shocks):
         """One period."""
         step = self._economy.step(state, actions, shocks)
         if _finite(*state) and _finite(*actions.values()):
-            self._look(step.rewards, "reward")
-            self._look(step.state._asdict(), "next state")
+            self._look(step.rewards, "a reward")
+            self._look(step.state._asdict(), "a next state")
         return step
 
     def _look(self, tensors, what):
         for name, x in tensors.items():
             if not _finite(x):
                 raise NotFinite(
-                    f"{type(self._economy).__name__} gives a {what} for {name!r} that is not a "
+                    f"{type(self._economy).__name__} gives {what} for {name!r} that is not a "
                     "finite number, from states and actions that are: look at its code, or at what "
                     "to_physical allows agents to do. The learning rates are not to blame."
                 )

@@ -97,6 +97,11 @@ def make_actor_critic(request):
     return Maker(*AGENTS[request.param])
 
 
+@pytest.fixture(params=[a for a, (kind, _) in AGENTS.items() if kind is not QLearning])
+def make_network(request):
+    return Maker(*AGENTS[request.param])
+
+
 @pytest.fixture
 def make_ppo():
     return Maker(*AGENTS["PPO"])

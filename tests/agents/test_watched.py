@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from lectures_lib.agents import PPO, SAC, Analytic, Probing, TrainingDiverged
+from lectures_lib.agents import PPO, SAC, Analytic, Probing, QLearning, TrainingDiverged
+from lectures_lib.agents.base import ITERATIONS_BETWEEN_CHECKS
 from lectures_lib.agents.watched import NotFinite, Watched
-from lectures_lib.economies import Planner
+from lectures_lib.economies import Monopolist, Planner
 
 
 class BadReward(Planner):
@@ -50,7 +51,7 @@ faults = pytest.mark.parametrize(("what", "broken"), list(FAULTS.items()), ids=n
 @faults
 def test_the_economy_is_blamed_and_the_role_is_named(agent_class, what, broken):
     agent = agent_class(broken, seed=0, device="cpu")
-    with pytest.raises(TrainingDiverged, match=f"gives a {what}") as told:
+    with pytest.raises(TrainingDiverged, match=f"gives an? {what}") as told:
         agent.learn(26 * agent.steps_per_iteration, show_progress=False)
     assert type(broken).__name__ in str(told.value)
     assert "learning rates are not to blame" in str(told.value)
@@ -78,3 +79,61 @@ def test_a_watched_economy_does_what_it_did():
     rich = state._replace(capital=10 * state.capital)
     with pytest.raises(NotFinite, match="BadReward gives a reward for 'planner'"):
         Watched(BadReward()).step(rich, actions, shocks)
+
+
+def spoiled(make, what, iteration):
+    """An agent whose economy makes one NaN, in the last period of an iteration."""
+    learning, periods = [], [0]
+
+    class Spoiled(type(make.economy)):
+        def transition(self, state, actions, shocks):
+            step = super().transition(state, actions, shocks)
+            periods[0] += 1
+            last = periods[0] % make.config.horizon == 0
+            if not (last and learning and learning[0].iteration == iteration):
+                return step
+            if what == "reward":
+                (name,) = step.rewards
+                return step._replace(rewards={name: with_a_nan(step.rewards[name])})
+            stock = self.endogenous[0]
+            bad = step.state._replace(**{stock: with_a_nan(getattr(step.state, stock))})
+            return step._replace(state=bad)
+
+    learning.append(make(Spoiled()))
+    return learning[0]
+
+
+def with_a_nan(x):
+    x = x.clone()
+    x[(0,) * x.dim()] = torch.nan
+    return x
+
+
+@pytest.mark.parametrize("what", ["reward", "state"])
+def test_a_nan_just_before_a_copy_is_kept_is_not_kept_with_it(make_network, what):
+    agent = spoiled(make_network, what, ITERATIONS_BETWEEN_CHECKS - 1)
+    with pytest.raises(TrainingDiverged, match=f"Spoiled gives a (next )?{what} for"):
+        agent.learn(3 * ITERATIONS_BETWEEN_CHECKS * agent.steps_per_iteration, show_progress=False)
+    assert agent.iteration == 0
+    agent._require_finite(agent._state())
+
+
+def test_a_callback_is_not_shown_what_is_not_finite(make_network):
+    agent, seen = spoiled(make_network, "reward", 3), []
+    n = agent.steps_per_iteration
+    with pytest.raises(TrainingDiverged, match="Spoiled gives a reward for"):
+        agent.learn(
+            9 * n, callback=lambda a: seen.append(a.steps), callback_every=1, show_progress=False
+        )
+    assert seen == [n, 2 * n, 3 * n]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_tables_have_no_place_for_what_is_not_finite(value):
+    class Nowhere(Monopolist):
+        def reset(self, batch, generator, dtype=torch.float32):
+            state = super().reset(batch, generator, dtype)
+            return state._replace(customers=torch.full_like(state.customers, value))
+
+    with pytest.raises(NotFinite, match="Nowhere gives an initial state for 'customers'"):
+        QLearning(Nowhere())
