@@ -364,12 +364,13 @@ class Agent(ABC):
 
 def _finite_runs(stored, runs: int) -> list[bool]:
     """Which runs have finite numbers only in what is stored of a part; a device waits once."""
-    flags = [
-        torch.isfinite(x).reshape(runs, -1).all(1)
+    # A sum is finite if all of it is, and memories are large: no flag for each of their numbers.
+    sums = [
+        x.reshape(runs, -1).sum(1, dtype=torch.float64)
         for x in _tensors(stored)
         if x.is_floating_point() and x.dim()  # numbers without runs are counts
     ]
-    return torch.stack(flags).all(0).tolist() if flags else [True] * runs
+    return torch.stack(sums).isfinite().all(0).tolist() if sums else [True] * runs
 
 
 def _tensors(stored) -> Iterator[Tensor]:

@@ -197,9 +197,7 @@ class _OneList:
         """Actions (*runs, copies, paths, agents, actions)."""
         shape = batch_shape(self.economy, state)
         n = len(shape)
-        every = type(state)(
-            *(x.expand(*shape, *x.shape[n:]).flatten(n - 2, n - 1) for x in state)
-        )
+        every = type(state)(*(x.expand(*shape, *x.shape[n:]).flatten(n - 2, n - 1) for x in state))
         actions = self.policy(every)
         return {name: x.unflatten(n - 2, shape[-2:]) for name, x in actions.items()}
 

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from lectures_lib.agents import PPO, SAC, Analytic, Probing, QLearning, TrainingDiverged
+from lectures_lib.agents import (
+    DQN,
+    PPO,
+    SAC,
+    Analytic,
+    DQNConfig,
+    Probing,
+    QLearning,
+    TrainingDiverged,
+)
 from lectures_lib.agents.base import ITERATIONS_BETWEEN_CHECKS
 from lectures_lib.agents.watched import NotFinite, Watched
 from lectures_lib.economies import Monopolist, Planner
@@ -63,6 +72,19 @@ def test_the_economy_is_blamed_and_the_role_is_named(agent_class, what, broken):
         if hasattr(x, "parameters")
         for p in x.parameters()
     )
+
+
+def test_the_economy_is_blamed_where_choices_come_from_a_list():
+    class BadProfit(Monopolist):
+        def transition(self, state, actions, shocks):
+            step = super().transition(state, actions, shocks)
+            bad = state.customers > 1.3
+            profit = torch.where(bad, torch.inf, step.rewards["firm"])
+            return step._replace(rewards={"firm": profit})
+
+    agent = DQN(BadProfit(), device="cpu", config=DQNConfig(groups=8, hidden=(8,), warm_up=1))
+    with pytest.raises(TrainingDiverged, match="BadProfit gives a reward for 'firm'"):
+        agent.learn(4 * agent.steps_per_iteration, show_progress=False)
 
 
 def test_a_watched_economy_does_what_it_did():
