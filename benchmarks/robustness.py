@@ -2,7 +2,7 @@
 
     python benchmarks/robustness.py [--only PART ...] [--perturbations N]
 
-Every size of `DEGREES` and `JOINT_SIZES`, in each regime, at eight calibrations; each of them again
+Every size of `DEGREES` and `JOINT_SIZES`, in each regime, at nine calibrations; each of them again
 with all four parameters of technology and preferences multiplied by one plus a normal draw times
 1e-10. Parts are the sizes, such as `2x1`, and `2x1-joint` where households decide jointly. Stores
 seconds, updates of the unknown, the solution's own Euler residuals and how far next period's
@@ -36,6 +36,8 @@ CALIBRATIONS = {
     "risk aversion 5": {"risk_aversion": 5.0},
     "phi .05": {"phi": 0.05},
     "phi 5": {"phi": 5.0},
+    # One that no setting of the solver was chosen on.
+    "unseen": {"alpha": 0.25, "beta": 0.97, "delta": 0.15, "phi": 1.3, "risk_aversion": 3.0},
 }
 PARAMETERS = ("alpha", "beta", "delta", "phi")
 SIZE = 1e-10
