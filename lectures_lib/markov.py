@@ -10,7 +10,7 @@ import quantecon
 import torch
 from torch import Tensor
 
-from .parameters import Parameters, entered
+from .parameters import Parameters, entered, require
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,20 @@ class MarkovChain(Parameters):
         rows = torch.tensor(self.transition, dtype=dtype, device=index.device)
         middle = rows.cumsum(-1) - rows / 2
         return middle[index].movedim(-1, 0), rows[index].movedim(-1, 0)
+
+
+def require_positive_chain(name: str, chain) -> None:
+    """Refuse what is no chain with positive values; the message names the parameter.
+
+    Raises
+    ------
+    ValueError
+    """
+    good = isinstance(chain, MarkovChain) and min(chain.values) > 0
+    expected = "a MarkovChain with positive values"
+    if isinstance(chain, quantecon.MarkovChain):
+        expected += " of lectures_lib, such as MarkovChain(chain.state_values, chain.P) makes"
+    require(good, name, chain, expected)
 
 
 @lru_cache(maxsize=64)

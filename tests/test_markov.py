@@ -7,7 +7,7 @@ import pytest
 import quantecon
 import torch
 
-from lectures_lib.markov import MarkovChain
+from lectures_lib.markov import MarkovChain, require_positive_chain
 
 THREE = MarkovChain((1.0, 2.0, 4.0), ((0.5, 0.3, 0.2), (0.1, 0.6, 0.3), (0.0, 0.25, 0.75)))
 
@@ -26,6 +26,9 @@ def test_a_chain_is_made_of_anybodys_numbers():
     chain = MarkovChain(own.state_values, own.P)
     assert repr(chain) == "MarkovChain(values=(0.5, 1.5), transition=((0.9, 0.1), (0.3, 0.7)))"
     assert chain == MarkovChain([0.5, 1.5], torch.from_numpy(own.P))
+    with pytest.raises(ValueError, match=r"MarkovChain\(chain\.state_values, chain\.P\) makes"):
+        require_positive_chain("aggregate", own)
+    require_positive_chain("aggregate", chain)
     one = MarkovChain.symmetric(np.array([1, 2]), stay=torch.tensor(0.75))
     assert repr(one) == repr(MarkovChain.symmetric((1.0, 2.0), stay=0.75))
 

@@ -13,7 +13,7 @@ root mean square of one; (v) the policy reported is an average of weights over i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ class PPOConfig(ActorCriticConfig):
             "jitter": 0.0,
             "restart": 0.03,
         }
-        return replace(cls(), **(off | changes))
+        return cls(**(off | changes))
 
 
 class PPO(ActorCritic):

@@ -254,6 +254,11 @@ class TablePolicy:
         self.economy.check_form(state)
         table = torch.from_numpy(self.table).to(self.economy.zeros(state))
         index = self.economy.index(state)
+        if index.numel() and index.max() >= table.shape[-1]:
+            raise ValueError(
+                f"the table has {table.shape[-1]} states, and this is number {index.max()} of "
+                f"{self.economy!r}, counted from 0: a table has an action for each state."
+            )
         if self.runs is None:
             chosen = table[index]
         elif index.dim() == 0 or len(index) != self.runs:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..markov import MarkovChain
+from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
 from .base import Economy, TooManyOutcomes
 
@@ -128,13 +128,7 @@ class CapitalEconomy(Economy):
         require(0 < self.phi < float("inf"), "phi", self.phi, "a positive number")
         require(0 < self.risk_aversion <= 5, "risk_aversion", self.risk_aversion, "in (0, 5]")
         for name in ("idiosyncratic", "aggregate"):
-            chain = getattr(self, name)
-            require(
-                isinstance(chain, MarkovChain) and min(chain.values) > 0,
-                name,
-                chain,
-                "a MarkovChain with positive values",
-            )
+            require_positive_chain(name, getattr(self, name))
 
     # ------------------------------------------------------------------ preferences
     @property

@@ -68,6 +68,8 @@ def require_actions(actions, economy, what: str = "actions are") -> None:
     ------
     TypeError
         It says `what` was given.
+    ValueError
+        If the economy has no such role.
     """
     by_name = isinstance(actions, Mapping)
     if not (by_name and all(isinstance(x, Tensor) for x in actions.values())):
@@ -77,6 +79,12 @@ def require_actions(actions, economy, what: str = "actions are") -> None:
             f"(*batch, agents, actions) for each role of {type(economy).__name__}, "
             f"{tuple(economy.roles)}."
         )
+    for name in actions:
+        if name not in economy.roles:
+            raise ValueError(
+                f"{what} for a role {name!r}, which {type(economy).__name__} does not have: its "
+                f"roles are {tuple(economy.roles)}."
+            )
 
 
 def broadcast(batch, other, what: str) -> torch.Size:

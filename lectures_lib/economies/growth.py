@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..markov import MarkovChain
+from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
 from .base import Economy, Role, Step
 
@@ -84,12 +84,7 @@ class BrockMirman(Economy):
     def __post_init__(self):
         require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
         require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
-        require(
-            isinstance(self.aggregate, MarkovChain) and min(self.aggregate.values) > 0,
-            "aggregate",
-            self.aggregate,
-            "a MarkovChain with positive values",
-        )
+        require_positive_chain("aggregate", self.aggregate)
 
     @property
     def discount(self) -> float:

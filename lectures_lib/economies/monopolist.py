@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..markov import MarkovChain
+from ..markov import MarkovChain, require_positive_chain
 from ..memory import require_memory
 from ..parameters import require
 from .base import Economy, Role, Step
@@ -95,12 +95,7 @@ class Monopolist(Economy):
         require(0 < self.beta < 1, "beta", self.beta, "a number in (0, 1)")
         require(0 <= self.cost < 1, "cost", self.cost, "a number in [0, 1)")
         require(0 < self.turnover <= 1, "turnover", self.turnover, "a number in (0, 1]")
-        require(
-            isinstance(self.demand, MarkovChain) and min(self.demand.values) > 0,
-            "demand",
-            self.demand,
-            "a MarkovChain with positive values",
-        )
+        require_positive_chain("demand", self.demand)
         rising = all(a < b for a, b in zip(self.prices, self.prices[1:], strict=False))
         require(
             len(self.prices) >= 2 and rising and 0 <= self.prices[0] and self.prices[-1] < 1,

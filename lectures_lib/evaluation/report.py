@@ -190,6 +190,8 @@ def evaluate(
 
     Raises
     ------
+    NotFinite
+        If the economy makes of finite numbers what is not finite.
     ValueError
         If an action or a state is not a finite number, or `start` is something else.
     """
@@ -316,7 +318,7 @@ def _follow(policy, economy, start, seed) -> _Followed:
             sums.add(state, step.info)
             if (t - first) % PERIODS_BETWEEN_STATES == 0:
                 states.append(state)
-    require_finite(value, " and ".join(learned))
+    require_finite(value, " and ".join(learned), policy, economy, start, horizon, seed + 1)
     return _Followed(value, sums.moments(), states, early)
 
 

@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from ..agents.watched import Watched
 from ..economies.base import Economy, FixedAction, Step, map_state, require_economy
 from ..economies.entry import require_actions
 from ..parameters import entered, require, seeded
@@ -75,6 +76,8 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
 
     Raises
     ------
+    NotFinite
+        If what the economy shows in the first period is not a finite number.
     ValueError
         If a state is impossible or an action of the first period is not a finite number.
     """
@@ -90,6 +93,7 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
         if t == 0:
             for name, action in actions.items():
                 if not torch.isfinite(action).all():
+                    Watched(economy).observe(state)  # it may have shown the policy nonsense
                     raise ValueError(f"the policy's actions for {name!r} are not all finite.")
         step = economy.step(state, actions, economy.draw((paths,), generator, zero.dtype))
         yield Period(t, state, step)
@@ -114,6 +118,8 @@ def simulate(
 
     Raises
     ------
+    NotFinite
+        If the economy makes of finite numbers what is not finite.
     ValueError
         If a state is impossible or an action is not a finite number.
     """
@@ -126,15 +132,34 @@ def simulate(
             states.append(now)
             infos.append(step.info)
     for name, total in value.items():
-        require_finite(total, name)
+        require_finite(total, name, policy, economy, state, periods, seed)
     info = {name: torch.stack([i[name] for i in infos]) for name in (infos[0] if infos else {})}
     return Paths(states, value, info)
 
 
-def require_finite(value: Tensor, role: str) -> None:
-    """Refuse discounted rewards that are not finite numbers."""
-    if not torch.isfinite(value).all():
-        raise ValueError(f"the policy leads to rewards for {role!r} that are not all finite.")
+def require_finite(value: Tensor, role: str, policy, economy: Economy, *walked) -> None:
+    """Refuse discounted rewards that are not finite numbers, and say whose fault it is.
+
+    Parameters
+    ----------
+    value : Tensor
+    role : str
+    policy, economy, *walked
+        What :func:`walk` was given: it goes the same way once more, and looks around.
+
+    Raises
+    ------
+    NotFinite
+        If the economy makes of finite numbers what is not finite.
+    ValueError
+        If the policy leads there.
+    """
+    if torch.isfinite(value).all():
+        return
+    watched = Watched(economy)
+    for period in walk(policy, watched, *walked):
+        watched.observe(period.state)
+    raise ValueError(f"the policy leads to rewards for {role!r} that are not all finite.")
 
 
 def as_policy(policy):

@@ -378,3 +378,10 @@ def test_states_outside_the_tables_are_refused_before_memory_is_touched():
 def test_a_table_has_states_and_perhaps_runs(table):
     with pytest.raises(ValueError, match=r"expected \(states,\) or \(runs, states\)"):
         TablePolicy(ECONOMY, table)
+
+
+def test_a_table_with_too_few_states_is_told_when_another_one_is_asked_for():
+    policy = TablePolicy(ECONOMY, np.ones(2))
+    state = ECONOMY.reset((50,), torch.Generator().manual_seed(0), torch.float64)
+    with pytest.raises(ValueError, match="the table has 2 states, and this is number"):
+        policy(state)

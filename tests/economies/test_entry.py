@@ -121,6 +121,8 @@ def test_a_period_takes_tensors_and_says_so(economy):
     ]:
         with pytest.raises(TypeError, match=f"actions are .*{shown}.* for each role"):
             economy.step(state, wrong, shocks)
+    with pytest.raises(ValueError, match=f"role 'planer'.*its roles are .*{name!r}"):
+        economy.step(state, actions | {"planer": actions[name]}, shocks)
     field = state._fields[0]
     listed = state._replace(**{field: getattr(state, field).tolist()})
     with pytest.raises(TypeError, match=rf"state.{field} is a list: expected a tensor"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lectures_lib.agents import PPO
+from lectures_lib.agents.watched import NotFinite
 from lectures_lib.economies import (
     BrockMirman,
     FixedAction,
@@ -85,6 +86,45 @@ def test_actions_that_become_nan_on_the_way_are_refused():
 
     with pytest.raises(ValueError, match="'planner' that are not all finite"):
         simulate(fails_when_poor, economy, start, 100, seed=0)
+
+
+class Faulty(Planner):
+    """Makes of its rewards, or of what it shows, what is no number."""
+
+    where: str = "reward"
+
+    def transition(self, state, actions, shocks):
+        step = super().transition(state, actions, shocks)
+        rich = state.capital.squeeze(-1) > self.efficient_capital
+        reward = torch.where(rich, torch.nan, step.rewards["planner"])
+        return step._replace(rewards={"planner": reward}) if self.where == "reward" else step
+
+    def observe(self, state, moved=None):
+        seen = super().observe(state, moved)["planner"]
+        rich = state.capital > self.efficient_capital
+        return {"planner": torch.where(rich, torch.nan, seen) if self.where == "look" else seen}
+
+
+def looks(economy):
+    """A rule that depends on what the economy shows."""
+    return lambda state, moved=None: {
+        "planner": 0.3 + 0 * economy.observe(state)["planner"][..., :1]
+    }
+
+
+@pytest.mark.parametrize(("where", "what"), [("reward", "a reward"), ("look", "an observation")])
+@pytest.mark.parametrize("already", [False, True])
+def test_an_economy_that_makes_nonsense_is_blamed_and_not_the_policy(where, what, already):
+    economy = type("Faulty", (Faulty,), {"where": where})()
+    start = initial_states(None, economy, 3, seed=0)
+    if already:
+        start = start._replace(capital=start.capital * 10)
+    for judged in (
+        lambda: simulate(looks(economy), economy, start, 200, seed=0),
+        lambda: evaluate(looks(economy), economy, paths=8),
+    ):
+        with pytest.raises(NotFinite, match=f"Faulty gives {what} for 'planner'"):
+            judged()
 
 
 # ---------------------------------------------------------------------- the best constant rule
