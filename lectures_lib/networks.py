@@ -17,12 +17,6 @@ from torch.nn.functional import silu
 
 from .parameters import seeded
 
-#: Size that a population's second moments are given, beside one for all other inputs. What agents
-#: do depends on them far less than on means (Krusell and Smith 1998), and in a large population
-#: they move by chance alone. At full size a hundred households learn worse (chapter *Learning by a
-#: planner: many households*).
-SECOND_MOMENT_SIZE = 0.1
-
 
 class Streams:
     """One random stream for each run, so that a seed's result does not depend on its neighbours.
@@ -114,89 +108,6 @@ class MLP(nn.Module):
         return h if self.separate is None else h.movedim(1, self.separate[1])
 
 
-def pooled_features(x: Tensor) -> Tensor:
-    """Own distances from everybody's mean, and everybody's moments: any network is equivariant.
-
-    Appends to the centred features their means over agents and those of their squares and
-    products: permuting the agents permutes the outputs of a network that is applied to each
-    agent's row, and the same weights serve any number of agents. Distances and not levels, because
-    networks learn much faster from inputs that do not repeat each other. A single agent's features
-    are left alone. The last columns are the :func:`n_second_moments` second moments.
-
-    Parameters
-    ----------
-    x : Tensor, shape (*batch, agents, features)
-
-    Returns
-    -------
-    Tensor, shape (*batch, agents, n_pooled_features(agents, features))
-    """
-    if x.shape[-2] == 1:
-        return x
-    mean = x.mean(-2, keepdim=True)
-    centred = x - mean
-    second = centred.transpose(-1, -2) @ centred / x.shape[-2]
-    rows, columns = torch.triu_indices(x.shape[-1], x.shape[-1], device=x.device)
-    moments = torch.cat([mean, second[..., rows, columns].unsqueeze(-2)], -1)
-    return torch.cat([centred, moments.expand(*x.shape[:-1], moments.shape[-1])], -1)
-
-
-def n_pooled_features(agents: int, features: int) -> int:
-    """Number of columns that :func:`pooled_features` returns."""
-    return features if agents == 1 else 2 * features + n_second_moments(agents, features)
-
-
-def n_second_moments(agents: int, features: int) -> int:
-    """How many of the columns that :func:`pooled_features` returns are second moments."""
-    return 0 if agents == 1 else features * (features + 1) // 2
-
-
-def action_features(x: Tensor, actions: int) -> Tensor:
-    """Features of each action of each agent, if the first features belong to one action each.
-
-    Goods are treated alike, as agents are by :func:`pooled_features`: permuting the goods permutes
-    the outputs of a network that is applied to each row, and the same weights serve any number.
-    A row holds the pooled features of the agents' means over goods; how far the action's own
-    feature is from the agent's mean, and the mean over agents of this distance; and how far the
-    agent's goods are spread, and the mean over agents of this spread. Second moments, of which
-    spreads are two, come last.
-
-    Parameters
-    ----------
-    x : Tensor, shape (*batch, agents, actions + others)
-    actions : int
-
-    Returns
-    -------
-    Tensor, shape (*batch, agents, actions, n_action_features(agents, actions + others, actions))
-    """
-    own = x[..., :actions]
-    mean = own.mean(-1, keepdim=True)
-    distance = own - mean
-    spread = distance.square().mean(-1, keepdim=True)
-    agent = torch.cat([mean, x[..., actions:]], -1)
-    first = n_pooled_features(*agent.shape[-2:]) - n_second_moments(*agent.shape[-2:])
-    agent = pooled_features(agent).unsqueeze(-2)
-    agent = agent.expand(*own.shape, agent.shape[-1])
-
-    def columns(y):
-        pair = [y, y.mean(-2, keepdim=True)] if y.shape[-2] > 1 else [y]
-        return torch.stack([z.expand_as(own) for z in pair], -1)
-
-    parts = [agent[..., :first], columns(distance), agent[..., first:], columns(spread)]
-    return torch.cat(parts, -1)
-
-
-def n_action_features(agents: int, features: int, actions: int) -> int:
-    """Number of columns that :func:`action_features` returns."""
-    return n_pooled_features(agents, features - actions + 1) + (2 if agents == 1 else 4)
-
-
-def n_action_second_moments(agents: int, features: int, actions: int) -> int:
-    """How many of the columns that :func:`action_features` returns are second moments."""
-    return n_second_moments(agents, features - actions + 1) + (1 if agents == 1 else 2)
-
-
 class RunningScale(nn.Module):
     """Mean and standard deviation of everything seen so far, for each run and feature.
 
@@ -208,11 +119,25 @@ class RunningScale(nn.Module):
     runs, features : int
     device : torch.device
     second_moments : int
-        How many of the last features are a population's second moments, which are scaled to
-        `SECOND_MOMENT_SIZE` and not to one.
+        How many of the last features are a population's second moments.
+    second_moment_size : float
+        What these are scaled to, where all others have a standard deviation of one. It is stored
+        with the scale.
     """
 
-    def __init__(self, runs: int, features: int, device: torch.device, second_moments: int = 0):
+    count: Tensor
+    mean: Tensor
+    variance: Tensor
+    second_moment_size: Tensor
+
+    def __init__(
+        self,
+        runs: int,
+        features: int,
+        device: torch.device,
+        second_moments: int = 0,
+        second_moment_size: float = 1.0,
+    ):
         super().__init__()
         self.second_moments = second_moments
         # float64, because a sum over millions of observations outgrows float32.
@@ -220,6 +145,7 @@ class RunningScale(nn.Module):
         self.register_buffer("count", torch.zeros((), **kwargs))
         self.register_buffer("mean", torch.zeros(shape, **kwargs))
         self.register_buffer("variance", torch.ones(shape, **kwargs))
+        self.register_buffer("second_moment_size", torch.tensor(second_moment_size, **kwargs))
 
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
@@ -254,7 +180,7 @@ class RunningScale(nn.Module):
         # A feature that never moves (a chain with one value) is centred and left unscaled.
         scale = torch.where(self.variance > 1e-10, self.variance, 1.0).rsqrt()
         first = scale.shape[-1] - self.second_moments
-        scale[:, first:] *= SECOND_MOMENT_SIZE
+        scale[:, first:] *= self.second_moment_size
         return self.mean.to(dtype).reshape(shape), scale.to(dtype).reshape(shape)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def decision_rules(
     TypeError
         If the economy has no capital, aggregate productivity or `efficient_capital`.
     """
-    missing = [name for name in ("capital", "aggregate") if name not in economy.state_shapes]
+    missing = [name for name in ("capital", "aggregate") if name not in economy.fields]
     missing += [name for name in ("efficient_capital",) if not hasattr(economy, name)]
     if missing:
         raise TypeError(
@@ -120,7 +120,7 @@ def decision_rules(
     centre = economy.efficient_capital
     if isinstance(first, Solution):
         centre = first.steady_state.capital
-    households = economy.state_shapes["capital"][0]
+    households = economy.fields["capital"].shape[0]
     grid = centre * torch.linspace(-width, width, points, dtype=torch.float64).exp()
     common = economy.aggregate.values
     own = getattr(economy, "idiosyncratic", None)
@@ -154,7 +154,7 @@ def _saving_shares(economy, policy, grid, centre, z, a) -> np.ndarray:
     state = economy.reset((len(grid),), generator, torch.float64)
     capital = torch.full_like(state.capital, centre)
     capital.reshape(len(grid), capital.shape[1], -1)[:, 0] = grid[:, None]
-    changes = dict.fromkeys(economy.endogenous, capital)
+    changes = dict.fromkeys(economy.fields.moved_by("choice"), capital)
     changes["aggregate"] = torch.full_like(state.aggregate, a)
     if hasattr(state, "idiosyncratic"):
         luck = torch.arange(state.idiosyncratic.shape[-1]) % len(economy.idiosyncratic)

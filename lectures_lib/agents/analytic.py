@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..economies.base import map_state
-from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .actor_critic import ActorCritic
 from .config import ActorCriticConfig
+from .network_agent import descend, sum_of_run_means
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,23 @@ class Analytic(ActorCritic):
         """Environment steps per iteration and run, with and without derivatives."""
         return 2 * super().steps_per_iteration
 
-    def _improve(self, rollout):
-        c, discount = self.config, self.economy.discount
+    def improve(self, rollout):
+        """A step up the slope of utility along the paths that the iteration has taken."""
+        c = self.config
         state = map_state(lambda x: x[:, 0], rollout.states)
         total = dict.fromkeys(self.learners, 0.0)
         for t in range(c.horizon):
-            _, _, actions = self._play(state, {})
-            step = self.economy.step(state, actions, map_state(lambda x: x[:, t], rollout.shocks))  # noqa: B023
+            decided = self.decide(state, {})
+            luck = map_state(lambda x: x[:, t], rollout.shocks)  # noqa: B023
+            step = self.economy.step(state, decided.actions, luck)
             state = step.state
             for name in total:
-                total[name] = total[name] + discount**t * step.rewards[name]
-        last = self._play(state, {}, look_only=True)[0]
+                total[name] = total[name] + self.economy.discount_of(name) ** t * step.rewards[name]
+        last = self.decide(state, {}, look_only=True).surveyed
         loss = 0.0
         for name, utility in total.items():
-            survey = self._survey(state, last)[name].unsqueeze(1)
-            final = self._values(name, survey).squeeze(1)
-            loss = loss - sum_of_run_means(utility + discount**c.horizon * final)
+            survey = self.standardise_survey(name, last[name]).unsqueeze(1)
+            final = self.values(name, survey).squeeze(1)
+            discount = self.economy.discount_of(name) ** c.horizon
+            loss = loss - sum_of_run_means(utility + discount * final)
         descend(self.policy_optimizer, loss)

@@ -138,7 +138,7 @@ class Agent(ABC):
         """Make networks, optimisers and the first states."""
 
     @abstractmethod
-    def _iterate(self) -> dict[str, Tensor]:
+    def iterate(self) -> dict[str, Tensor]:
         """One iteration of the algorithm; returns what is worth recording, one number per run."""
 
     @abstractmethod
@@ -222,7 +222,7 @@ class Agent(ABC):
             while self.steps < total:
                 started = time.perf_counter()
                 self.progress = self.steps / total
-                metrics = self._iterate()
+                metrics = self.iterate()
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
                 last = self.steps >= total or interrupted.is_set()
@@ -279,7 +279,7 @@ class Agent(ABC):
         try:
             while self.iteration < until:
                 self.progress = self.steps / total
-                self._iterate()
+                self.iterate()
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
         except NotFinite as fault:

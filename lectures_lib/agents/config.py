@@ -52,6 +52,10 @@ class ActorCriticConfig(Parameters):
     """Whether the agents of a role share networks, or each has its own."""
     central_critic: bool = False
     """Whether critics see everything (`Economy.observe_centrally`), whatever policies see."""
+    second_moment_size: float = 0.1
+    """Size that a population's second moments are given, beside one for all other inputs. What
+    agents do depends on them far less than on means (Krusell and Smith 1998), and in a large
+    population they move by chance alone; at full size a hundred households learn worse."""
 
     def __post_init__(self):
         require_not_negative(self)

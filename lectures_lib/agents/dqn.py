@@ -25,14 +25,17 @@ import torch
 from torch import Tensor, nn
 
 from ..economies.base import map_state
+from ..economies.play import play
 from ..networks import RunningScale
 from ..parameters import Parameters, require
-from .actor_critic import _Carried, descend, sum_of_run_means
 from .base import Agent
 from .config import geometric, require_not_negative
+from .inputs import input_sizes, network_inputs
 from .losses import demean, q_target
+from .network_agent import adam, descend, sum_of_run_means
 from .q_network import GreedyPolicy, QNetwork
 from .replay import Replay
+from .world import World
 
 # What is remembered of a transition, in this order.
 _FIELDS = ("inputs", "choice", "reward", "following")
@@ -81,6 +84,11 @@ class DQNConfig(Parameters):
     common_shocks: bool = False
     """Whether the economies of a group receive the same shocks. Values are then fitted on
     differences within the group, and known but for a function of the exogenous state."""
+    shared: bool = True
+    """Whether the agents of a role share a network, or each has its own. (There is no central
+    critic: the network that values choices is the policy, and sees what the agent sees.)"""
+    second_moment_size: float = 0.1
+    """Size that a population's second moments are given, beside one for all other inputs."""
 
     def __post_init__(self):
         require_not_negative(self)
@@ -110,13 +118,16 @@ class DQNConfig(Parameters):
 class _Learner(nn.Module):
     """One role's networks, present and target, the scales of inputs and rewards, its choices."""
 
-    def __init__(self, role, config, streams, device):
+    def __init__(self, role, config, streams, device, seen):
         super().__init__()
         runs = len(streams.generators)
-        sizes = (role.n_inputs, *config.hidden, len(role.choices))
-        self.online = QNetwork(sizes, config.dueling, streams)
+        sizes = (seen.inputs, *config.hidden, len(role.choices))
+        own = None if config.shared else (role.n_agents, -2)
+        self.online = QNetwork(sizes, config.dueling, streams, own)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.scale = RunningScale(runs, role.n_inputs, device, role.n_second_moments)
+        self.scale = RunningScale(
+            runs, seen.inputs, device, seen.second_moments, config.second_moment_size
+        )
         self.reward_scale = RunningScale(runs, 1, device)
         choices = torch.tensor(role.choices, device=device)
         self.register_buffer("choices", choices, persistent=False)
@@ -165,23 +176,34 @@ class DQN(Agent):
                     f"for {role.n_actions} action(s); DQN chooses one action from a list, as in "
                     "Monopolist(). PPO takes any economy."
                 )
+        sizes = input_sizes(self.economy)
         self.learners = nn.ModuleDict(
-            {name: _Learner(role, c, self.streams, self.device) for name, role in roles.items()}
+            {
+                name: _Learner(role, c, self.streams, self.device, sizes[name])
+                for name, role in roles.items()
+            }
         )
         weights = [p for each in self.learners.values() for p in each.online.parameters()]
-        # The rate is set anew in every iteration.
-        self.optimizer = torch.optim.Adam(weights, lr=1.0, betas=(0.9, 0.99), fused=True)
+        self.optimizer = adam(weights)
         # Groups are remembered whole. Without replay there is room for one round only.
         remembered = max(c.capacity // c.replicates, c.horizon * c.groups)
         self.memory = Replay(remembered, self.streams)
-        self._carried = _Carried(self._fresh())
+        self.world = World(
+            self.economy,
+            self.streams,
+            groups=c.groups,
+            replicates=c.replicates,
+            common_shocks=c.common_shocks,
+            restart=c.restart,
+            apart=True,
+        )
 
     def _parts(self):
         return {
             "learners": self.learners,
             "optimizer": self.optimizer,
             "memory": self.memory,
-            "states": self._carried,
+            "states": self.world,
         }
 
     @property
@@ -209,23 +231,24 @@ class DQN(Agent):
         return self.policy.q_values(state)
 
     # ------------------------------------------------------------------ an iteration
-    def _iterate(self):
+    def iterate(self):
+        """Live for some periods, remember them, and learn from some batches."""
         c = self.config
-        rewards = self._collect(self._restart())
+        rewards = self.collect(self.world.restart(self.economy))
         self._set_scales_and_rate()
         if self.iteration >= c.warm_up:
             for i in range(c.updates):
-                self._update()
+                self.update()
                 taken = (self.iteration - c.warm_up) * c.updates + i + 1
                 if taken % c.target_every == 0:
-                    self._move_target()
+                    self.move_target()
         return {f"{name} reward": r.flatten(1).mean(1) for name, r in rewards.items()}
 
     def _set_scales_and_rate(self):
         c = self.config
         # A target network that differs in its weights alone: both count in the same units.
-        for learner in self.learners.values():
-            horizon = 1 / (1 - self.economy.discount)
+        for name, learner in self.learners.items():
+            horizon = 1 / (1 - self.economy.discount_of(name))
             mean, inverse = learner.reward_scale.moments(2, torch.float32)
             for network in (learner.online, learner.target):
                 network.level.copy_(horizon * mean[:, 0])
@@ -235,49 +258,24 @@ class DQN(Agent):
             group["lr"] = c.rate * decay
 
     # ------------------------------------------------------------------ living through the economy
-    def _fresh(self):
-        c = self.config
-        state = self.streams.stack(lambda _, g: self.economy.reset((c.groups, c.replicates), g))
-        if not c.common_shocks:
-            return state
-        # A group has one exogenous state, and as many endogenous ones as economies.
-        common = {
-            name: getattr(state, name)[:, :, :1].expand_as(getattr(state, name))
-            for name in state._fields
-            if name not in self.economy.endogenous
-        }
-        return state._replace(**common)
-
-    def _restart(self):
-        c = self.config
-        new = self.streams.stack(
-            lambda _, g: torch.rand((c.groups, 1), generator=g, device=self.device) < c.restart
-        )
-        return map_state(
-            lambda x, fresh: torch.where(new.reshape(*new.shape, *[1] * (x.dim() - 3)), fresh, x),
-            self._carried.state,
-            self._fresh(),
-        )
-
     def _look(self, state, t=None, luck=None):
         """What each role sees and, given this period's luck, what it chooses and does."""
-        seen, chosen, actions = {}, {}, {}
-        stages = self.economy.stages
-        for stage in stages:
-            observations = self.economy.observe(state, actions)
-            for name in stage:
-                role = self.economy.roles[name]
-                leader = role.follows or name
-                learner = self.learners[leader]
-                seen[name] = role.inputs(observations[name])
-                if luck is None and stage is stages[-1]:
-                    continue
-                chosen[name] = learner.online(learner.scale(seen[name])).argmax(-1)
-                if luck is not None and name in luck:
-                    explore, other = (x[:, t] for x in luck[name])
-                    chosen[name] = torch.where(explore, other, chosen[name])
-                actions[name] = learner.choices[chosen[name]].unsqueeze(-1)
-        return seen, chosen, actions
+        seen, chosen = {}, {}
+        only_look = self.economy.stages[-1] if luck is None else ()
+
+        def choose(name, sight):
+            role = self.economy.roles[name]
+            learner = self.learners[role.follows or name]
+            seen[name] = network_inputs(role, sight, False)
+            if name in only_look:
+                return None
+            chosen[name] = learner.online(learner.scale(seen[name])).argmax(-1)
+            if luck is not None and name in luck:
+                explore, other = (x[:, t] for x in luck[name])
+                chosen[name] = torch.where(explore, other, chosen[name])
+            return learner.choices[chosen[name]].unsqueeze(-1)
+
+        return seen, chosen, play(self.economy, state, choose).actions
 
     def _explore(self, name):
         """When agents choose at random, and what: (runs, T, groups, replicates, agents) each."""
@@ -293,14 +291,10 @@ class DQN(Agent):
         return explore, other
 
     @torch.no_grad()
-    def _collect(self, state):
+    def collect(self, state):
         """Live for some periods and remember them; returns rewards by role."""
         c = self.config
-        shocks = self.streams.stack(
-            lambda _, g: self.economy.draw(
-                (c.horizon, c.groups, 1 if c.common_shocks else c.replicates), g
-            )
-        )
+        shocks = self.world.draw(self.economy, c.horizon)
         luck = {name: self._explore(name) for name in self.learners}
         kept: dict[str, list[Tensor]] = {}
         for t in range(c.horizon):
@@ -315,7 +309,7 @@ class DQN(Agent):
                 for field, x in zip(_FIELDS, transition, strict=True):
                     kept.setdefault(f"{name} {field}", []).append(x)
             state = step.state
-        self._carried.state = state
+        self.world.state = state
         stacked = {name: torch.stack(x, 1) for name, x in kept.items()}
         rewards = {name: stacked[f"{name} reward"] for name in self.learners}
         for name, learner in self.learners.items():
@@ -325,30 +319,34 @@ class DQN(Agent):
         return rewards
 
     # ------------------------------------------------------------------ learning from memory
-    def _update(self):
+    def update(self):
+        """A step of the optimiser on a batch from memory."""
         drawn = self.memory.sample(max(1, self.config.batch // self.config.replicates))
         loss = 0.0
         for name, learner in self.learners.items():
-            error = self._errors(name, drawn)
+            error = self.errors(name, drawn)
             spread = learner.online.spread.reshape(-1, *[1] * (error.dim() - 1))
             loss = loss + sum_of_run_means((error / spread).square())
         descend(self.optimizer, loss)
 
-    def _errors(self, name, drawn) -> Tensor:
+    def errors(self, name, drawn) -> Tensor:
         """Temporal-difference errors (runs, n, replicates, agents), in units of reward."""
         c, learner = self.config, self.learners[name]
         inputs, chosen, reward, following = (drawn[f"{name} {field}"] for field in _FIELDS)
         with torch.no_grad():
             next_inputs = learner.scale(following)
             picked = learner.online(next_inputs).argmax(-1) if c.double else None
-            target = q_target(reward, learner.target(next_inputs), self.economy.discount, picked)
+            target = q_target(
+                reward, learner.target(next_inputs), self.economy.discount_of(name), picked
+            )
         values = learner.online(learner.scale(inputs))
         error = values.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - target
         # What luck does to all economies of a group is no choice's merit.
         return demean(error, dim=2) if c.common_shocks else error
 
     @torch.no_grad()
-    def _move_target(self):
+    def move_target(self):
+        """Let the target network follow the present one a little."""
         for learner in self.learners.values():
             pairs = zip(learner.target.parameters(), learner.online.parameters(), strict=True)
             for old, new in pairs:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ..economies.base import Economy, require_economy
+from ..economies.play import play
 from ..networks import RunningScale
 from ..parameters import entered
+from .inputs import input_sizes, network_inputs
 
 
 def which_run(run: int, runs: int | None) -> int:
@@ -88,9 +90,13 @@ class NetworkPolicy:
             If a network does not fit.
         """
         require_economy(economy)
+        sizes = [input_sizes(e, self._by_action) for e in (self.economy, economy)]
         for name, actor in self._actors.items():
             role, other = self.economy.roles[name], economy.roles.get(name)
-            mine, theirs = (r and (self._n_inputs(r), r.n_actions) for r in (role, other))
+            mine, theirs = (
+                r and (size[name].inputs, r.n_actions)
+                for r, size in zip((role, other), sizes, strict=True)
+            )
             alone = getattr(actor, "separate", None)
             if alone is not None and other is not None:
                 mine, theirs = (*mine, role.n_agents), (*theirs, other.n_agents)
@@ -104,36 +110,29 @@ class NetworkPolicy:
                 )
         return type(self)(economy, self._actors, self._scales, self.runs, self._by_action)
 
-    def _n_inputs(self, role):
-        return role.n_action_inputs if self._by_action and role.alike_actions else role.n_inputs
-
     def __call__(self, state, moved: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Actions of every role; those of roles that have `moved` are taken as given."""
         self.economy.check_form(state)
-        actions = dict(moved or {})
-        for stage in self.economy.stages:
-            observations = self.economy.observe(state, actions)
-            for name in stage:
-                if name not in actions:
-                    role = self.economy.roles[name]
-                    raw = self._raw(role.follows or name, observations[name])
-                    actions[name] = role.to_physical(raw)
-        return actions
 
-    def _raw(self, name, observation):
+        def choose(name, sight):
+            role = self.economy.roles[name]
+            return role.to_physical(self._raw(role, role.follows or name, sight))
+
+        return play(self.economy, state, choose, moved).actions
+
+    def _raw(self, role, leader, sight):
+        """What the network of `leader` puts out for a role."""
+        x = network_inputs(role, sight, self._by_action)
+        batch = sight.own.shape[:-2]
         if self.runs is None:
-            observation = observation.unsqueeze(0)
-        elif observation.shape[0] != self.runs:
+            x = x.unsqueeze(0)
+        elif not batch or batch[0] != self.runs:
             raise ValueError(
                 f"this policy has {self.runs} runs, so states need a first dimension of "
-                f"{self.runs}; got {tuple(observation.shape[:-2])}. Take policy[i] for a single "
-                "run."
+                f"{self.runs}; got {tuple(batch)}. Take policy[i] for a single run."
             )
-        role = self.economy.roles[name]
-        each = self._by_action and role.alike_actions
-        x = role.action_inputs(observation) if each else role.inputs(observation)
-        weight = next(self._actors[name].parameters())
+        weight = next(self._actors[leader].parameters())
         # States may live elsewhere than the networks: a GPU's policy is judged on the CPU.
-        raw = self._actors[name](self._scales[name](x.to(weight.device)).to(weight)).to(observation)
-        raw = raw.squeeze(-1) if each else raw
+        raw = self._actors[leader](self._scales[leader](x.to(weight.device)).to(weight)).to(x)
+        raw = raw.squeeze(-1) if self._by_action and role.alike_actions else raw
         return raw.squeeze(0) if self.runs is None else raw

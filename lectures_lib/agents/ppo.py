@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..economies.base import map_state
 from ..parameters import require
-from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .actor_critic import ActorCritic
 from .config import ActorCriticConfig, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages
+from .network_agent import descend, sum_of_run_means
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,8 @@ class PPO(ActorCritic):
         """Standard deviation of exploration now, before squashing."""
         return geometric(self.config.noise, self.progress)
 
-    def _restart(self):
-        state = super()._restart()
-        if not self.config.paired_starts:
-            return state
-
-        def first_of_pair(x):
-            pairs = x.unflatten(2, (-1, 2))
-            return pairs[:, :, :, :1].expand_as(pairs).flatten(2, 3)
-
-        return map_state(first_of_pair, state)
-
-    def _draw_noise(self) -> dict[str, Tensor]:
+    def draw_noise(self) -> dict[str, Tensor]:
+        """Standard normal noise for each role's actions, in antithetic pairs if so configured."""
         c = self.config
         noise = {}
         for name in self.learners:
@@ -124,14 +114,14 @@ class PPO(ActorCritic):
         return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
 
     @torch.no_grad()
-    def _advantages(self, name, rollout) -> Tensor:
+    def advantages(self, name, rollout) -> Tensor:
         """Advantages (runs, T, groups, replicates, agents), scaled to a root mean square of one."""
         c = self.config
-        values = self._values(name, rollout.surveys[name]).movedim(1, 0)
+        values = self.values(name, rollout.surveys[name]).movedim(1, 0)
         advantages = generalized_advantages(
-            rollout.rewards[name], values, self.economy.discount, c.lam
+            rollout.rewards[name], values, self.economy.discount_of(name), c.lam
         ).movedim(0, 1)
-        advantages = self._credit(name, advantages).expand_as(advantages)
+        advantages = self.credit(name, advantages).expand_as(advantages)
         if c.group_advantage:
             advantages = demean(advantages, dim=3)
         else:
@@ -139,18 +129,19 @@ class PPO(ActorCritic):
         size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
-    def _improve(self, rollout):
+    def improve(self, rollout):
+        """Some steps up the clipped surrogate."""
         c, sd = self.config, self.noise
         names = tuple(self.learners)
-        advantages = {name: self._advantages(name, rollout) for name in names}
+        advantages = {name: self.advantages(name, rollout) for name in names}
         observations = {name: rollout.observations[name][:, :-1] for name in names}
         with torch.no_grad():
-            old = {name: self._act(name, observations[name]) for name in names}
+            old = {name: self.act(name, observations[name]) for name in names}
         for _ in range(c.policy_epochs):
             loss = 0.0
             for name in names:
                 e = rollout.noise[name]
-                new = self._act(name, observations[name])
+                new = self.act(name, observations[name])
                 moved = e + (old[name] - new) / sd
                 ratio = ((e.square() - moved.square()) / 2).sum(-1).exp()
                 surrogate = clipped_surrogate(ratio, advantages[name], c.clip)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .actor_critic import ActorCritic, descend, sum_of_run_means
+from .actor_critic import ActorCritic
 from .config import ActorCriticConfig, geometric, require_noise
+from .network_agent import descend, sum_of_run_means
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Probing(ActorCritic):
         """Size of the probe now, before squashing."""
         return geometric(self.config.noise, self.progress)
 
-    def _improve(self, rollout):
+    def improve(self, rollout):
+        """A step along the slopes that the probes have found."""
         sd = self.noise
         loss = 0.0
         for name in self.learners:
@@ -70,11 +72,11 @@ class Probing(ActorCritic):
             observations = rollout.observations[name][:, :-1]
             with torch.no_grad():
                 probe = self._signs((*rollout.rewards[name].shape[1:], role.n_actions))
-                gain = self._worth(name, rollout, sd * probe) - self._worth(
+                gain = self.worth(name, rollout, sd * probe) - self.worth(
                     name, rollout, -sd * probe
                 )
-                slope = self._credit(name, gain).unsqueeze(-1) * probe / (2 * sd)
-            mean = self._act(name, observations)
+                slope = self.credit(name, gain).unsqueeze(-1) * probe / (2 * sd)
+            mean = self.act(name, observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)
 
@@ -84,10 +86,10 @@ class Probing(ActorCritic):
             lambda _, g: 2.0 * torch.randint(2, shape, generator=g, device=self.device) - 1
         )
 
-    def _worth(self, name, rollout, offset) -> Tensor:
+    def worth(self, name, rollout, offset) -> Tensor:
         """Reward and discounted value after a probe, (runs, T, groups, replicates, agents)."""
-        _, _, actions = self._play(rollout.states, {name: offset})
-        step = self.economy.step(rollout.states, actions, rollout.shocks)
-        after = self._play(step.state, {}, look_only=True)[0]
-        value = self._values(name, self._survey(step.state, after)[name])
-        return step.rewards[name] + self.economy.discount * value
+        decided = self.decide(rollout.states, {name: offset})
+        step = self.economy.step(rollout.states, decided.actions, rollout.shocks)
+        after = self.decide(step.state, {}, look_only=True).surveyed[name]
+        value = self.values(name, self.standardise_survey(name, after))
+        return step.rewards[name] + self.economy.discount_of(name) * value

@@ -397,7 +397,7 @@ class QLearning(Agent):
         table = self._choices[self._arrays.q.argmax(-1)]
         return TablePolicy(self.economy, table[0] if self.runs is None else table)
 
-    def _iterate(self):
+    def iterate(self):
         c, x = self.config, self._arrays
         soft = c.exploration == "boltzmann"
         level = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..economies.play import play
 from ..networks import MLP
 from .losses import dueling_values
 from .policy import NetworkPolicy
@@ -22,10 +23,12 @@ class QNetwork(MLP):
         Number of inputs, of units of each hidden layer, of choices.
     dueling : bool
     streams : Streams
+    separate : tuple of int, optional
+        As for :class:`~lectures_lib.networks.MLP`.
     """
 
-    def __init__(self, sizes, dueling, streams):
-        super().__init__((*sizes[:-1], sizes[-1] + dueling), streams, last_scale=0.1)
+    def __init__(self, sizes, dueling, streams, separate=None):
+        super().__init__((*sizes[:-1], sizes[-1] + dueling), streams, 0.1, separate)
         self.dueling = dueling
         runs, device = len(streams.generators), streams.generators[0].device
         # What the network puts out is of order one: values are so many spreads from a level.
@@ -59,16 +62,14 @@ class GreedyPolicy(NetworkPolicy):
     @torch.no_grad()
     def _play(self, state, moved):
         self.economy.check_form(state)
-        actions, values = dict(moved or {}), {}
-        for stage in self.economy.stages:
-            observations = self.economy.observe(state, actions)
-            for name in stage:
-                if name not in actions:
-                    role = self.economy.roles[name]
-                    q = self._raw(role.follows or name, observations[name])
-                    choices = q.new_tensor(self._choices(role))
-                    actions[name], values[name] = choices[q.argmax(-1, keepdim=True)], q
-        return actions, values
+        values = {}
+
+        def choose(name, sight):
+            role = self.economy.roles[name]
+            values[name] = q = self._raw(role, role.follows or name, sight)
+            return q.new_tensor(self._choices(role))[q.argmax(-1, keepdim=True)]
+
+        return play(self.economy, state, choose, moved).actions, values
 
     def _choices(self, role):
         return role.choices or self.economy.roles[role.follows].choices

@@ -2,10 +2,10 @@ r"""Soft actor-critic (Haarnoja et al. 2018a, 2018b), with shocks that replicate
 
 Chapter *Soft actor-critic* explains each part of this file. An iteration
 
-1. restarts the economies and lets them run for a few periods (`_collect`),
+1. restarts the economies and lets them run for a few periods (`collect`),
 2. remembers what was seen,
 3. and a few times draws a batch from memory, fits both critics to soft targets, moves the policy
-   along the critics' slope and the temperature towards its target entropy (`_learn_from`).
+   along the critics' slope and the temperature towards its target entropy (`learn_from`).
 
 *Whose entropy?* An economy maps any raw number to a feasible action. Entropy of the feasible
 action would depend on its units and, for shares, on how many goods there are; that of an unbounded
@@ -35,8 +35,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +43,6 @@ from torch import Tensor, nn
 from ..economies.base import map_state
 from ..networks import RunningScale
 from ..parameters import require
-from .actor_critic import ActorCritic, _Carried, descend, sum_of_run_means
 from .config import ActorCriticConfig, geometric, require_noise
 from .losses import (
     demean,
@@ -52,6 +50,7 @@ from .losses import (
     temperature_loss,
     twin_minimum,
 )
+from .network_agent import NetworkAgent, adam, descend, sum_of_run_means
 from .replay import Replay
 from .squashed import GaussianActor, TwinCritics
 
@@ -100,9 +99,6 @@ class SACConfig(ActorCriticConfig):
         super().__post_init__()
         require_noise(self.noise)
         require(self.lam == 0, "lam", self.lam, "zero: SAC's targets look one period ahead")
-        require(self.shared, "shared", self.shared, "True: SAC's agents share networks")
-        alike = not self.central_critic
-        require(alike, "central_critic", True, "False: SAC's critics see what its policies see")
         require(self.track <= 1, "track", self.track, "a number in [0, 1]")
         for name in ("batch", "memory"):
             value = getattr(self, name)
@@ -121,28 +117,40 @@ class SACConfig(ActorCriticConfig):
         replayed one by one, and critics are fitted to levels.
         """
         off = {"common_shocks": False, "difference_critic": False, "jitter": 0.0, "restart": 0.03}
-        return replace(cls(), **(off | changes))
+        return cls(**(off | changes))
 
 
-class _Learner(nn.Module):
+class _Networks(nn.Module):
     """One role's networks, the scales of their inputs and the temperature."""
 
-    def __init__(self, role, config, streams, device):
+    def __init__(self, role, config, streams, device, seen, surveyed):
         super().__init__()
-        inputs, runs = role.n_inputs, len(streams.generators)
+        runs, size = len(streams.generators), config.second_moment_size
+        own = None if config.shared else (role.n_agents, -2)
         self.actor = GaussianActor(
-            (inputs, *config.hidden, role.n_actions), streams, config.bound, config.noise[0]
+            (seen.inputs, *config.hidden, role.n_actions),
+            streams,
+            config.bound,
+            config.noise[0],
+            own,
         )
         self.average = copy.deepcopy(self.actor)
-        self.critics = TwinCritics((inputs + role.n_actions, *config.hidden, 1), streams)
-        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        self.critic = TwinCritics(
+            (surveyed.inputs + role.n_actions, *config.hidden, 1), streams, own
+        )
+        self.targets = copy.deepcopy(self.critic).requires_grad_(False)
         first = torch.full((runs, 1), math.log(config.temperature), device=device)
         self.log_temperature = nn.Parameter(first)
-        self.scale = self.critic_scale = RunningScale(runs, inputs, device, role.n_second_moments)
+        self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size)
+        self.critic_scale = (
+            RunningScale(runs, surveyed.inputs, device, surveyed.second_moments, size)
+            if config.central_critic
+            else self.scale
+        )
         self.reward_scale = RunningScale(runs, 1, device)
 
 
-class SAC(ActorCritic):
+class SAC(NetworkAgent):
     """Soft actor-critic for any economy; agents of a role share a policy.
 
     Parameters
@@ -167,26 +175,19 @@ class SAC(ActorCritic):
 
     # ------------------------------------------------------------------ set-up
     def _build(self):
+        super()._build()
         c = self.config
-        self.learners = nn.ModuleDict(
-            {
-                name: _Learner(role, c, self.streams, self.device)
-                for name, role in self.economy.roles.items()
-                if role.follows is None
-            }
+        self._actor_weights = [p for each in self._each() for p in each.actor.parameters()]
+        self.temperature_optimizer = adam(
+            [each.log_temperature for each in self._each()], lr=c.temperature_rate
         )
-        learners = self.learners.values()
-        adam = partial(torch.optim.Adam, betas=(0.9, 0.99), fused=True)
-        self._actor_weights = [p for each in learners for p in each.actor.parameters()]
-        # The rates of policy and critics are set anew in every iteration.
-        self.policy_optimizer = adam(self._actor_weights, lr=1.0)
-        self.critic_optimizer = adam([p for x in learners for p in x.critics.parameters()], lr=1.0)
-        temperatures = [each.log_temperature for each in learners]
-        self.temperature_optimizer = adam(temperatures, lr=c.temperature_rate)
-        self._carried = _Carried(self._fresh())
         # Critics on differences need whole groups, others learn from single transitions.
         self._together = c.replicates if c.difference_critic else 1
         self.replay = Replay(c.memory // self._together, self.streams)
+
+    def make_networks(self, role, seen, surveyed):
+        """A role's actor, its running average, both critics, and the temperature."""
+        return _Networks(role, self.config, self.streams, self.device, seen, surveyed)
 
     def _parts(self):
         return super()._parts() | {
@@ -213,13 +214,13 @@ class SAC(ActorCritic):
         }
 
     # ------------------------------------------------------------------ an iteration
-    def _iterate(self):
+    def iterate(self):
+        """Live for some periods, remember them, and learn from some batches."""
         c = self.config
-        self._set_learning_rates()
-        self._remember_scales()
-        rewards = self._collect(self._restart())
+        self._prepare()
+        rewards = self.collect(self.world.restart(self.economy))
         for _ in range(c.critic_epochs):
-            self._learn_from(self.replay.sample(c.batch // self._together))
+            self.learn_from(self.replay.sample(c.batch // self._together))
         self._average_weights()
         return {f"{name} reward": r.mean(dim=(1, 2, 3, 4)) for name, r in rewards.items()}
 
@@ -227,15 +228,16 @@ class SAC(ActorCritic):
     def _normal(self, *shape):
         return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
 
-    def _act(self, name, x, noise=None):
+    def act(self, name, x, noise=None):
+        """Raw actions of a role: its mean action, or one that standard normal noise leads to."""
         actor = self.learners[name].actor
         return actor(x) if noise is None else actor.sample(x, noise)[0]
 
     @torch.no_grad()
-    def _collect(self, state) -> dict[str, Tensor]:
+    def collect(self, state) -> dict[str, Tensor]:
+        """Let the economies run for some periods and remember them; returns rewards by role."""
         c = self.config
-        own = 1 if c.common_shocks else c.replicates
-        shocks = self.streams.stack(lambda _, g: self.economy.draw((c.horizon, c.groups, own), g))
+        shocks = self.world.draw(self.economy, c.horizon)
         noise = {
             name: self._normal(
                 c.horizon + 1, c.groups, c.replicates, *(role.n_agents, role.n_actions)
@@ -243,51 +245,61 @@ class SAC(ActorCritic):
             for name, role in self.economy.roles.items()
             if role.follows is None
         }
-        seen, acted, rewards = [], [], []
+        decisions, rewards = [], []
         for t in range(c.horizon):
-            features, raw, actions = self._play(state, {k: e[:, t] for k, e in noise.items()})
+            decided = self.decide(state, {k: e[:, t] for k, e in noise.items()})
             luck = map_state(lambda x: x[:, t], shocks)  # noqa: B023
-            step = self.economy.step(state, actions, luck)
-            seen.append(features)
-            acted.append(raw)
+            step = self.economy.step(state, decided.actions, luck)
+            decisions.append(decided)
             rewards.append(step.rewards)
             state = step.state
         last = {name: e[:, -1] for name, e in noise.items()}
-        seen.append(self._play(state, last, look_only=True)[0])
-        self._carried.state = state
-        return self._remember(seen, acted, rewards)
+        decisions.append(self.decide(state, last, look_only=True))
+        self.world.state = state
+        return self._remember(decisions, rewards)
 
     # ------------------------------------------------------------------ 2. remember
-    def _remember(self, seen, acted, rewards) -> dict[str, Tensor]:
+    def _remember(self, decisions, rewards) -> dict[str, Tensor]:
         """Store transitions as (runs, n, replicates or 1, agents, ...); returns the rewards."""
         fields, earned = {}, {}
         for name, learner in self.learners.items():
-            features = torch.stack([s[name] for s in seen], 1)
+            features = torch.stack([d.seen[name] for d in decisions], 1)
             earned[name] = torch.stack([r[name] for r in rewards], 1)
             learner.scale.update(features)
             learner.reward_scale.update(earned[name].unsqueeze(-1))
-            reward = self._credit(name, earned[name]).expand_as(earned[name])
+            reward = self.credit(name, earned[name]).expand_as(earned[name])
             fields |= {
                 f"{name} seen": features[:, :-1],
-                f"{name} action": torch.stack([a[name] for a in acted], 1),
+                f"{name} action": torch.stack([d.raw[name] for d in decisions[:-1]], 1),
                 f"{name} reward": reward,
                 f"{name} next": features[:, 1:],
             }
+            if self.config.central_critic:
+                everything = torch.stack([d.surveyed[name] for d in decisions], 1)
+                learner.critic_scale.update(everything)
+                fields[f"{name} surveyed"] = everything[:, :-1]
+                fields[f"{name} next surveyed"] = everything[:, 1:]
         self.replay.add(
             **{key: x.flatten(1, 3).unflatten(1, (-1, self._together)) for key, x in fields.items()}
         )
         return earned
 
+    def _surveys(self, name, batch):
+        """What critics saw then and saw next, standardised."""
+        keys = ("surveyed", "next surveyed") if self.config.central_critic else ("seen", "next")
+        return (self.standardise_survey(name, batch[f"{name} {key}"]) for key in keys)
+
     # ------------------------------------------------------------------ 3. learn
-    def _learn_from(self, batch):
+    def learn_from(self, batch):
+        """Fit the critics to a batch and, once they know something, move the policy."""
         c = self.config
         loss = 0.0
         for name in self.learners:
-            loss = loss + self._critic_loss(name, batch)
+            loss = loss + self.critic_loss(name, batch)
         descend(self.critic_optimizer, loss)
         self._track()
         if self.iteration >= c.warm_up:
-            self._improve(batch)
+            self.improve(batch)
 
     def _smaller(self, values):
         """From both critics' values (runs, 2, n, together, agents) to one."""
@@ -295,10 +307,12 @@ class SAC(ActorCritic):
             return values[:, 0]
         return twin_minimum(values, 1, group=3 if self.config.difference_critic else None)
 
-    def _critic_loss(self, name, batch):
+    def critic_loss(self, name, batch):
+        """Squared temporal-difference errors of both critics, or of their differences."""
         c, learner, role = self.config, self.learners[name], self.economy.roles[name]
         reward, action = batch[f"{name} reward"], batch[f"{name} action"]
-        now, then = (self._standardise(name, batch[f"{name} {k}"]) for k in ("seen", "next"))
+        then = self.standardise(name, batch[f"{name} next"])
+        surveyed, surveyed_next = self._surveys(name, batch)
         n, together = reward.shape[1:3]
         with torch.no_grad():
             # A group that shares its shocks shares the noise in its next actions, too.
@@ -310,12 +324,12 @@ class SAC(ActorCritic):
             centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1)
             target = soft_targets(
                 (reward - centre) / spread,
-                self._smaller(learner.targets(then, following)) * c.unit,
+                self._smaller(learner.targets(surveyed_next, following)) * c.unit,
                 log_prob,
                 learner.log_temperature.exp().reshape(-1, 1, 1, 1),
-                self.economy.discount,
+                self.economy.discount_of(name),
             ).unsqueeze(1)
-        error = learner.critics(now, action) - target / c.unit
+        error = learner.critic(surveyed, action) - target / c.unit
         if c.difference_critic:
             error = demean(error, dim=3)
         # A sum over both critics, which share no weight.
@@ -325,19 +339,21 @@ class SAC(ActorCritic):
     def _track(self):
         for learner in self.learners.values():
             for slow, now in zip(
-                learner.targets.parameters(), learner.critics.parameters(), strict=True
+                learner.targets.parameters(), learner.critic.parameters(), strict=True
             ):
                 slow.lerp_(now, self.config.track)
 
-    def _improve(self, batch):
+    def improve(self, batch):
+        """Move policies along the critics' slope, and temperatures towards the target entropy."""
         c = self.config
         policy_loss = heat_loss = 0.0
         for name, learner in self.learners.items():
             role = self.economy.roles[name]
-            now = self._standardise(name, batch[f"{name} seen"])
+            now = self.standardise(name, batch[f"{name} seen"])
+            surveyed, _ = self._surveys(name, batch)
             noise = self._normal(*now.shape[1:-1], role.n_actions)
             action, log_prob = learner.actor.sample(now, noise)
-            value = self._smaller(learner.critics(now, action)) * c.unit
+            value = self._smaller(learner.critic(surveyed, action)) * c.unit
             heat = learner.log_temperature.reshape(-1, 1, 1, 1)
             policy_loss = policy_loss + sum_of_run_means(heat.exp().detach() * log_prob - value)
             target = role.n_actions * self.target_entropy

@@ -29,12 +29,21 @@ class GaussianActor(MLP):
         Raw actions lie between minus and plus this number.
     first_sd : float
         Standard deviation before squashing that the first policy has nearly everywhere.
+    separate : tuple of int, optional
+        As for :class:`~lectures_lib.networks.MLP`.
     """
 
-    def __init__(self, sizes: Sequence[int], streams: Streams, bound: float, first_sd: float):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        streams: Streams,
+        bound: float,
+        first_sd: float,
+        separate: tuple[int, int] | None = None,
+    ):
         *before, actions = sizes
         # A last layer near zero makes the first policy neutral: the middle of what is feasible.
-        super().__init__((*before, 2 * actions), streams, last_scale=0.01)
+        super().__init__((*before, 2 * actions), streams, 0.01, separate)
         self.bound, self.first = bound, math.log(first_sd)
 
     def gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,12 +71,20 @@ class TwinCritics(nn.Module):
         Number of inputs (features and actions), of units of each hidden layer, and one.
     streams : Streams
         Where the initial weights come from.
+    separate : tuple of int, optional
+        As for :class:`~lectures_lib.networks.MLP`.
     """
 
-    def __init__(self, sizes: Sequence[int], streams: Streams):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        streams: Streams,
+        separate: tuple[int, int] | None = None,
+    ):
         super().__init__()
+        self.separate = separate
         # A last layer near zero: slopes that nobody has seen would mislead the first policy.
-        pair = [MLP(sizes, streams, last_scale=0.01) for _ in range(2)]
+        pair = [MLP(sizes, streams, 0.01, separate) for _ in range(2)]
         self.weights, self.biases = (
             nn.ParameterList(torch.stack(both, 1) for both in zip(*lists, strict=True))
             for lists in ([p.weights for p in pair], [p.biases for p in pair])
@@ -76,10 +93,17 @@ class TwinCritics(nn.Module):
     def forward(self, x: Tensor, action: Tensor) -> Tensor:
         """From (runs, *any, features) and (runs, *any, actions) to (runs, 2, *any)."""
         x = torch.cat([x, action], -1)
-        runs, *middle, inputs = x.shape
-        h = x.reshape(runs, 1, -1, inputs).expand(-1, 2, -1, -1).flatten(0, 1)
+        if self.separate is not None:
+            x = x.movedim(self.separate[1], 1)
+        # A pair of networks for each run, or for each run and agent.
+        networks = self.weights[0].shape[:-2]
+        middle = x.shape[len(networks) - 1 : -1]
+        h = x.reshape(len(x), 1, *networks[2:], -1, x.shape[-1])
+        h = h.expand(-1, 2, *h.shape[2:]).flatten(0, len(networks) - 1)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            h = torch.baddbmm(bias.flatten(0, 1), h, weight.flatten(0, 1))
+            h = torch.baddbmm(bias.flatten(0, -3), h, weight.flatten(0, -3))
             if i < len(self.weights) - 1:
                 h = silu(h)
-        return h.reshape(runs, 2, *middle)
+        h = h.reshape(*networks, *middle)
+        # One number for each pair of inputs, in the place of their features.
+        return h if self.separate is None else h.movedim(2, self.separate[1] + 1)

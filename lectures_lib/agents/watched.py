@@ -36,11 +36,14 @@ class Watched:
             self._look(seen, "an observation")
         return seen
 
-    def observe_centrally(self, state):
+    def observe_centrally(self, state, moved=None):
         """What critics see."""
-        seen = self._economy.observe_centrally(state)
-        if _finite(*state):
-            self._look(seen, "an observation for critics")
+        seen = self._economy.observe_centrally(state, moved)
+        if _finite(*state) and _finite(*(moved or {}).values()):
+            for name, sight in seen.items():
+                for x in sight:
+                    if x is not None:
+                        self._look({name: x}, "an observation for critics")
         return seen
 
     def step(self, state, actions, shocks):

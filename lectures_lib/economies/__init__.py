@@ -1,24 +1,30 @@
 """The rules of each economy. Nothing here knows of learning."""
 
 from ..markov import MarkovChain
-from .base import Economy, FixedAction, Role, Step, TooManyOutcomes, map_state
+from .base import Economy, Role, Step, TooManyOutcomes, map_state
+from .fields import Field, Fields
 from .growth import BrockMirman
 from .market import Market
 from .monopolist import Monopolist
 from .planner import Planner
+from .play import FixedAction, Policy, play
 from .tables import Tables
 
 __all__ = [
     "BrockMirman",
     "Economy",
+    "Field",
+    "Fields",
     "FixedAction",
     "Market",
     "MarkovChain",
     "Monopolist",
     "Planner",
+    "Policy",
     "Role",
     "Step",
     "Tables",
     "TooManyOutcomes",
     "map_state",
+    "play",
 ]

@@ -7,17 +7,18 @@ inputs* shows what follows from this choice.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..markov import MarkovChain
-from ..parameters import Parameters, entered, require
+from ..parameters import Parameters, require
 from .entry import (
     as_batch,
     broadcast,
@@ -26,7 +27,10 @@ from .entry import (
     require_source,
     require_tensor,
 )
+from .fields import Fields
 from .role import Role
+
+MAX_OUTCOMES = 4096
 
 
 class TooManyOutcomes(ValueError):
@@ -72,16 +76,14 @@ def _on_entry(own):
 class Economy(Parameters, ABC):
     """The rules of a game: who acts, what they see, what happens.
 
-    A subclass is a frozen dataclass of parameters that names the fields of its state and shocks
-    (`State`, `Shocks`), gives their trailing shapes, and writes down :meth:`reset`,
-    :meth:`observe`, :meth:`transition` and :meth:`outcomes`. It knows nothing of learning.
+    A subclass is a frozen dataclass of parameters. It has NamedTuples for its state and shocks
+    (`State`, `Shocks`), declares what each field of the state is (:attr:`fields`), and writes down
+    :meth:`reset`, :meth:`observe` and :meth:`transition`. It knows nothing of learning.
     Numbers that it is given become Python's (:class:`~lectures_lib.parameters.Parameters`).
     """
 
-    State = None
-    Shocks = None
-    #: Names of the state's fields that agents' choices move; the others are exogenous.
-    endogenous = ()
+    State: ClassVar[Any] = None
+    Shocks: ClassVar[Any] = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -115,13 +117,8 @@ class Economy(Parameters, ABC):
 
     @property
     @abstractmethod
-    def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Trailing shape of each field of the state, after the batch dimensions."""
-
-    @property
-    @abstractmethod
-    def shock_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Trailing shape of each field of a period's shocks, after the batch dimensions."""
+    def fields(self) -> Fields:
+        """What the state consists of: shape, values and mover of each field of `State`."""
 
     @abstractmethod
     def reset(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
@@ -129,7 +126,7 @@ class Economy(Parameters, ABC):
 
     @abstractmethod
     def observe(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
-        """What each role sees: {role: (*batch, agents, features)}.
+        """What the roles whose turn it is see of themselves: {role: (*batch, agents, features)}.
 
         Parameters
         ----------
@@ -138,43 +135,127 @@ class Economy(Parameters, ABC):
             Actions of the roles that have moved earlier in the period (see :attr:`stages`).
         """
 
-    def observe_centrally(self, state: State) -> dict[str, Tensor]:
-        """What a critic may see in training: inputs {role: (*batch, agents, inputs)}.
-
-        By default what the role's policy sees; more where roles do not see everything.
-        """
-        seen = self.observe(state)
-        return {name: role.inputs(seen[name]) for name, role in self.roles.items()}
-
-    def n_central_second_moments(self, role: str) -> int:
-        """How many of the last of :meth:`observe_centrally` are second moments of a population."""
-        return self.roles[role].n_second_moments
-
     @abstractmethod
     def transition(self, state: State, actions: Actions, shocks: State) -> Step:
         """The period itself, on inputs whose shapes have been checked."""
 
     @abstractmethod
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """The constant consumption (or profit) whose discounted reward equals `value`."""
+
+    # ------------------------------------------------------------------ what it may say otherwise
+    @property
+    def stages(self) -> tuple[tuple[str, ...], ...]:
+        """Who moves when within a period, as tuples of roles that move at the same time."""
+        return (tuple(self.roles),)
+
+    def population(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The others of whom agents know what they know of themselves, by role.
+
+        Parameters
+        ----------
+        seen : dict of str to Tensor
+            What :meth:`observe` has returned in the period so far.
+
+        Returns
+        -------
+        dict of str to Tensor, shape (*batch, members, features)
+            For the roles in `seen`, apart from those whose agents see themselves alone. By default
+            a role with full information sees all its agents.
+        """
+        roles = self.roles
+        return {
+            name: x
+            for name, x in seen.items()
+            if roles[name].full_information and roles[name].n_agents > 1
+        }
+
+    def observe_centrally(
+        self, state: State, moved: Actions | None = None
+    ) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """What a critic may see in training of the roles whose turn it is.
+
+        By default what the role's policy sees; more where roles do not see everything.
+
+        Returns
+        -------
+        dict of str to tuple
+            Features of the role's agents (*batch, agents, features), and of a population
+            (*batch, members, features) or None.
+        """
+        seen = self.observe(state, moved)
+        population = self.population(seen)
+        return {name: (x, population.get(name)) for name, x in seen.items()}
+
+    @property
+    def shock_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Trailing shape of each field of a period's shocks, after the batch dimensions.
+
+        By default there is one uniform draw for each index that follows a chain.
+        """
+        return {name: self.fields[name].shape for name in self.fields.chains}
+
     def outcomes(self, state: State) -> tuple[State, Tensor]:
         """All of next period's shocks with their probabilities, for exact expectations.
+
+        By default every combination of what the chains may do.
 
         Returns
         -------
         shocks : Shocks, shape (outcomes, *batch, ...)
         probability : Tensor, shape (outcomes, *batch)
             Sums to one over the first dimension.
-        """
 
-    @abstractmethod
-    def consumption_equivalent(self, value: Tensor) -> Tensor:
-        """The constant consumption (or profit) whose discounted reward equals `value`."""
+        Raises
+        ------
+        TooManyOutcomes
+            If there are more than 4,096 of them; a kind of ValueError.
+        """
+        chains, zero = self.fields.chains, self.zeros(state)
+        batch = zero.dim()
+        # One chain for each entry of each field, the last field's first.
+        entries = [
+            (name, i)
+            for name in reversed(chains)
+            for i in range(math.prod(self.fields[name].shape))
+        ]
+        sizes = [len(chains[name]) for name, _ in entries]
+        if math.prod(sizes) > MAX_OUTCOMES:
+            raise TooManyOutcomes(
+                f"{type(self).__name__} has {math.prod(sizes):,} combinations of next shocks, more "
+                f"than {MAX_OUTCOMES:,}: use draws (economy.draw) instead of exact expectations."
+            )
+        pick = torch.cartesian_prod(torch.arange(1), *map(torch.arange, sizes)).reshape(
+            -1, 1 + len(entries)
+        )
+        pick = pick[:, 1:].to(zero.device)
+        uniform: dict[str, list[Tensor]] = {name: [] for name in chains}
+        probability = zero.new_ones((len(pick), *zero.shape))
+        for column, (name, i) in enumerate(entries):
+            index = getattr(state, name)
+            index = index.reshape(*index.shape[:batch], -1)[..., i]
+            draw, chance = chains[name].outcomes(index, zero.dtype)
+            uniform[name].append(draw[pick[:, column]])
+            probability = probability * chance[pick[:, column]]
+        shapes = self.fields.shapes
+        # A single number has no dimension of its own.
+        shocks = {
+            name: torch.stack(x, -1).unflatten(-1, shapes[name]) if shapes[name] else x[0]
+            for name, x in uniform.items()
+        }
+        return self.Shocks(**shocks), probability
+
+    def discount_of(self, role: str) -> float:
+        """Discount factor of a role's rewards: its own, or the economy's."""
+        own = self.roles[role].discount
+        return self.discount if own is None else own
+
+    def equivalent(self, role: str, value: Tensor) -> Tensor:
+        """What a role's welfare is measured in: its own measure, or consumption."""
+        own = self.roles[role].equivalent
+        return self.consumption_equivalent(value) if own is None else own(value)
 
     # ------------------------------------------------------------------ what every economy shares
-    @property
-    def stages(self) -> tuple[tuple[str, ...], ...]:
-        """Who moves when within a period, as tuples of roles that move at the same time."""
-        return (tuple(self.roles),)
-
     @_on_entry
     def draw(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
         """A period's exogenous randomness: uniform draws of shape (*batch, ...).
@@ -212,56 +293,42 @@ class Economy(Parameters, ABC):
         self._check(state, actions, shocks)
         return self.transition(state, actions, shocks)
 
-    def perturb(self, state: State, generator: torch.Generator, scale: float) -> State:
-        r"""States around a state: endogenous variables multiplied by :math:`e^{scale\,u}`.
+    def move_chance(self, state: State, shocks: State) -> dict[str, Tensor]:
+        """Next period's index of each chain, by the name of its field."""
+        return {
+            name: chain.next(getattr(state, name), getattr(shocks, name))
+            for name, chain in self.fields.chains.items()
+        }
 
-        The shift common to all entries of a state is stratified over the last batch dimension, so
-        that the replicates of a group cover the range evenly. Where there are several households,
-        each also gets a shift of its own, and so does each of several goods.
+    def perturb(self, state: State, generator: torch.Generator, scale: float) -> State:
+        """States around a state: what choices move is shifted (:meth:`.Field.nearby`).
 
         Parameters
         ----------
         state : State
         generator : torch.Generator
         scale : float
-            Half-width of the shifts in logarithms.
+            Half-width of the shifts, in logarithms of positive and in units of real fields.
         """
-        shifted = {}
-        for i, name in enumerate(self.endogenous):
-            x, trailing = getattr(state, name), self.state_shapes[name]
-            shifted[name] = self._shift(x, trailing, generator, scale, shuffle=i > 0)
-        return state._replace(**shifted)
-
-    @staticmethod
-    def _shift(x, trailing, generator, scale, shuffle):
-        def draw(shape):
-            return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
-
-        batch = x.shape[: x.dim() - len(trailing)]
-        n = batch[-1] if batch else 1
-        # Draw number i of n lies in the i-th of n equal strata of [0, 1].
-        order = torch.arange(n, device=x.device)
-        if shuffle:  # so that a second variable does not move along with the first
-            order = draw(batch).argsort(-1)
-        strata = (order + draw(batch)) / n
-        shift = (2 * strata - 1).reshape(batch + (1,) * len(trailing))
-        for depth, entries in enumerate(trailing, 1):
-            if entries > 1:
-                own = draw(batch + trailing[:depth] + (1,) * (len(trailing) - depth))
-                shift = shift + 2 * own - 1
-        return x * torch.exp(scale * shift)
+        names = [n for n in self.fields.moved_by("choice") if self.fields[n].domain != "index"]
+        return state._replace(
+            **{
+                name: self.fields[name].nearby(getattr(state, name), generator, scale, i > 0)
+                for i, name in enumerate(names)
+            }
+        )
 
     def zeros(self, state: State) -> Tensor:
         """Zeros (*batch,) with the type and on the device of the state's real numbers.
 
         A state of indices alone has torch's default type.
         """
-        batch = self._batch_shape(state, self.state_shapes, "state")
-        fields = [getattr(state, name) for name in self.state_shapes]
+        batch = self._batch_shape(state, self.fields.shapes, "state")
+        fields = [getattr(state, name) for name in self.fields]
         for x in fields:
             if x.is_floating_point():
                 return x.new_zeros(batch)
-        return torch.zeros(batch, device=fields[0].device if fields else None)
+        return torch.zeros(batch, device=fields[0].device)
 
     def no_luck(self, state: State) -> State:
         """Shocks (*batch, ...) that are all zero, for what does not depend on them."""
@@ -274,25 +341,11 @@ class Economy(Parameters, ABC):
         Raises
         ------
         ValueError
-            If a field has the wrong shape, is not finite, an endogenous one is not positive, or
-            an index does not exist.
+            If a field has the wrong shape or type, or values outside its domain.
         """
         self.check_form(state)
-        for name in state._fields:
-            x = getattr(state, name)
-            chain = getattr(self, name, None)
-            if isinstance(chain, MarkovChain) and not ((x >= 0) & (x < len(chain))).all():
-                raise ValueError(
-                    f"state.{name} holds indices from {x.min().item()} to {x.max().item()}; the "
-                    f"chain has {len(chain)} values, so they must lie in 0..{len(chain) - 1}."
-                )
-            if x.is_floating_point() and not torch.isfinite(x).all():
-                raise ValueError(f"state.{name} has entries that are not finite numbers.")
-            if name in self.endogenous and not (x > 0).all():
-                raise ValueError(
-                    f"state.{name} must be positive everywhere; its smallest entry is "
-                    f"{x.min().item():g}."
-                )
+        for name, field in self.fields.items():
+            field.check_values(getattr(state, name), f"state.{name}")
 
     # ------------------------------------------------------------------ checks without device sync
     def check_form(self, state: State) -> None:
@@ -303,10 +356,9 @@ class Economy(Parameters, ABC):
         TypeError
             If it, or one of its fields, is no state of tensors.
         ValueError
-            If a field has the wrong shape, choices move it and it holds no floating-point numbers,
-            or it holds a chain's indices and they are not of type int64.
+            If a field has the wrong shape or type.
         """
-        names = tuple(self.state_shapes)
+        names = tuple(self.fields)
         for name in names:
             x = getattr(state, name, None)
             if not isinstance(x, Tensor):
@@ -315,16 +367,9 @@ class Economy(Parameters, ABC):
                     f"{found}: expected a state of {type(self).__name__} with the tensors {names}, "
                     "such as economy.reset((1,), generator) gives."
                 )
-        self._batch_shape(state, self.state_shapes, "state")
-        for name in names:
-            x = getattr(state, name)
-            if name in self.endogenous and not x.is_floating_point():
-                expected = "floating-point numbers, such as x.float() gives"
-            elif isinstance(getattr(self, name, None), MarkovChain) and x.dtype != torch.int64:
-                expected = "indices of type torch.int64, such as x.long() gives"
-            else:
-                continue
-            raise ValueError(f"state.{name} is {x.dtype}: expected {expected}.")
+        self._batch_shape(state, self.fields.shapes, "state")
+        for name, field in self.fields.items():
+            field.check_type(getattr(state, name), f"state.{name}")
 
     def _batch_shape(self, fields, shapes, what) -> torch.Size:
         batch = torch.Size()
@@ -343,12 +388,12 @@ class Economy(Parameters, ABC):
         return batch
 
     def _check(self, state, actions, shocks) -> None:
-        batch = self._batch_shape(state, self.state_shapes, "state")
+        batch = self._batch_shape(state, self.fields.shapes, "state")
         batch = broadcast(batch, self._batch_shape(shocks, self.shock_shapes, "shocks"), "shocks")
         like = getattr(shocks, next(iter(self.shock_shapes), ""), None)
         if like is None:  # an economy without shocks
             like = self.zeros(state)
-        for name in self.state_shapes:
+        for name in self.fields:
             x = getattr(state, name)
             if x.is_floating_point():
                 require_device_and_type(x, like, f"state.{name}")
@@ -389,26 +434,3 @@ def require_economy(economy) -> None:
     """
     if not isinstance(economy, Economy):
         raise TypeError(f"economy={economy!r}: expected an Economy, such as Planner().")
-
-
-class FixedAction:
-    """The policy that always does the same: a constant saving share, for example.
-
-    Parameters
-    ----------
-    economy : Economy
-    value : float
-        Physical action taken by every agent of every role.
-    """
-
-    def __init__(self, economy: Economy, value: float):
-        require_economy(economy)
-        self.economy, self.value = economy, entered("value", value, float)
-
-    def __call__(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
-        self.economy.check_form(state)
-        zero = self.economy.zeros(state)
-        return {
-            name: zero.new_full((*zero.shape, role.n_agents, role.n_actions), self.value)
-            for name, role in self.economy.roles.items()
-        }

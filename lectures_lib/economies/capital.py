@@ -16,12 +16,12 @@ from torch import Tensor
 
 from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
-from .base import Economy, TooManyOutcomes
+from .base import Economy
+from .fields import Field, Fields
 
 # The smallest share of output that a squashed action can leave to consumption or to a good. It
 # keeps logarithms and divisions finite in float32 and is far below anything a good policy chooses.
 SMALLEST_SHARE = 1e-5
-MAX_OUTCOMES = 4096
 
 
 class CapitalState(NamedTuple):
@@ -116,7 +116,6 @@ class CapitalEconomy(Economy):
 
     State = CapitalState
     Shocks = CapitalShocks
-    endogenous = ("capital",)
 
     def __post_init__(self):
         for name in ("n_households", "n_goods"):
@@ -183,21 +182,15 @@ class CapitalEconomy(Economy):
         return (self.alpha * state.capital.log().mean(-1)).exp()
 
     # ------------------------------------------------------------------ the contract of an economy
-    @property
-    def state_shapes(self):
-        """Trailing shapes of capital and of the two productivity indices."""
-        return self._shapes[0]
-
-    @property
-    def shock_shapes(self):
-        """Trailing shapes of the two uniform draws."""
-        return self._shapes[1]
-
     @cached_property
-    def _shapes(self):
+    def fields(self) -> Fields:
+        """Capital, which households choose, and the two productivity chains."""
         n, m = self.n_households, self.n_goods
-        shocks = {"idiosyncratic": (n,), "aggregate": ()}
-        return {"capital": (n, m), **shocks}, shocks
+        return Fields(
+            capital=Field((n, m)),
+            idiosyncratic=Field.of(self.idiosyncratic, (n,)),
+            aggregate=Field.of(self.aggregate),
+        )
 
     def reset(self, batch, generator, dtype=torch.float32) -> CapitalState:
         """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
@@ -232,41 +225,6 @@ class CapitalEconomy(Economy):
         common = self.aggregate.level(state.aggregate, dtype)[..., None, None]
         capital = (state.capital / self.capital_unit).log()
         return torch.cat([capital, own.log(), common.log().expand_as(own)], -1)
-
-    def move_productivity(self, state: CapitalState, shocks: CapitalShocks):
-        """Next period's indices of both chains."""
-        return (
-            self.idiosyncratic.next(state.idiosyncratic, shocks.idiosyncratic),
-            self.aggregate.next(state.aggregate, shocks.aggregate),
-        )
-
-    def outcomes(self, state: CapitalState) -> tuple[CapitalShocks, Tensor]:
-        """Every combination of next productivities, with its probability.
-
-        Raises
-        ------
-        TooManyOutcomes
-            If there are more than 4,096 of them; a kind of ValueError.
-        """
-        n = self.n_households
-        count = len(self.idiosyncratic) ** n * len(self.aggregate)
-        if count > MAX_OUTCOMES:
-            raise TooManyOutcomes(
-                f"{n} households have {count:,} combinations of next shocks, more than "
-                f"{MAX_OUTCOMES:,}: use draws (economy.draw) instead of exact expectations."
-            )
-        dtype = state.capital.dtype
-        own_u, own_p = self.idiosyncratic.outcomes(state.idiosyncratic, dtype)
-        all_u, all_p = self.aggregate.outcomes(state.aggregate, dtype)
-        pick = torch.cartesian_prod(
-            torch.arange(len(self.aggregate)), *[torch.arange(len(self.idiosyncratic))] * n
-        ).to(state.capital.device)
-        # own_u has shape (values, *batch, households): take household i's own column of `pick`.
-        own = torch.stack([own_u[pick[:, 1 + i], ..., i] for i in range(n)], -1)
-        probability = all_p[pick[:, 0]]
-        for i in range(n):
-            probability = probability * own_p[pick[:, 1 + i], ..., i]
-        return CapitalShocks(own, all_u[pick[:, 0]]), probability
 
     def sampled_outcomes(self, state, draws: int, generator) -> tuple[CapitalShocks, Tensor]:
         """Next shocks where :meth:`outcomes` are too many to list: the others' luck is drawn.

@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
 from .base import Economy, Role, Step
+from .fields import Field, Fields
 
 # Orders above this share of output are cut to it, so that some capital is always left.
 LARGEST_CONSUMPTION_SHARE = 0.999
@@ -78,7 +79,6 @@ class BrockMirman(Economy):
 
     State = GrowthState
     Shocks = GrowthShocks
-    endogenous = ("capital",)
     risk_aversion = 1.0
 
     def __post_init__(self):
@@ -94,17 +94,12 @@ class BrockMirman(Economy):
     @cached_property
     def roles(self):
         """One role, a planner alone; the action is consumption, in units of steady-state output."""
-        return {"planner": Role(1, 2, 1, team=True, to_physical=_consumption)}
+        return {"planner": Role(1, 2, 1, team=True, to_physical=_consumption, low=0.0)}
 
-    @property
-    def state_shapes(self):
-        """Trailing shapes of capital and of the productivity index."""
-        return {"capital": (1,), "aggregate": ()}
-
-    @property
-    def shock_shapes(self):
-        """Trailing shape of the uniform draw."""
-        return {"aggregate": ()}
+    @cached_property
+    def fields(self) -> Fields:
+        """Capital, which the planner chooses, and the productivity chain."""
+        return Fields(capital=Field((1,)), aggregate=Field.of(self.aggregate))
 
     @property
     def efficient_capital(self) -> float:
@@ -142,9 +137,7 @@ class BrockMirman(Economy):
         order = actions["planner"].squeeze(-1)
         consumption = torch.minimum(order.clamp_min(0.0), LARGEST_CONSUMPTION_SHARE * output)
         utility = consumption.clamp_min(1e-7).log()
-        next_state = GrowthState(
-            output - consumption, self.aggregate.next(state.aggregate, shocks.aggregate)
-        )
+        next_state = GrowthState(output - consumption, **self.move_chance(state, shocks))
         info = {
             "capital": state.capital,
             "output": output,
@@ -154,8 +147,3 @@ class BrockMirman(Economy):
             "productivity": self.productivity(state),
         }
         return Step(next_state, {"planner": utility}, info)
-
-    def outcomes(self, state):
-        """Both next productivities, with their probabilities."""
-        uniform, probability = self.aggregate.outcomes(state.aggregate, state.capital.dtype)
-        return GrowthShocks(uniform), probability

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..networks import n_second_moments, pooled_features
 from ..parameters import require
 from .base import Role, Step
 from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
+from .fields import Fields
 
 
 class CrowdState(NamedTuple):
@@ -111,9 +112,13 @@ class Market(CapitalEconomy):
         return CrowdState if self.atomistic else CapitalState
 
     @cached_property
-    def endogenous(self):
-        """Names of the state's fields that choices move."""
-        return ("capital", "crowd") if self.atomistic else ("capital",)
+    def fields(self) -> Fields:
+        """Capital and the two productivity chains; the capital of a crowd, if there is one."""
+        fields = dict(super().fields)
+        if self.atomistic:
+            crowd = replace(fields["capital"], copies="capital")
+            fields = {"capital": fields.pop("capital"), "crowd": crowd} | fields
+        return Fields(**fields)
 
     @cached_property
     def _members(self) -> dict[str, slice]:
@@ -127,21 +132,21 @@ class Market(CapitalEconomy):
     @cached_property
     def roles(self):
         """`household`, or `informed` and `uninformed`; and their crowds if they are massless."""
+        spends, n = self.action == "spending", self.n_households
         roles = {}
-        generator = torch.Generator().manual_seed(0)
-        state = self.reset((), generator)
         for name, members in self._members.items():
-            n_agents, n_features = self._look(name, state, state)[members].shape
-            moments_are_features = name != "uninformed" and not self._sees_each_other(name)
+            informed = name != "uninformed"
             roles[name] = Role(
-                n_agents=n_agents,
-                n_features=n_features,
+                n_agents=len(range(n)[members]),
+                n_features=self.n_goods + 2 if informed else 2 * self.n_goods + 2,
                 n_actions=self.n_goods,
                 team=False,
-                to_physical=spending_shares if self.action == "spending" else self._orders,
-                full_information=self._sees_each_other(name),
-                second_moments=moments_are_features * self.n_central_second_moments(name),
-                alike_actions=self.n_goods > 1 and self._sees_each_other(name),
+                to_physical=spending_shares if spends else self._orders,
+                full_information=informed,
+                alike_actions=self.n_goods > 1 and name == "household" and not self.atomistic,
+                low=0.0,
+                high=1.0 if spends else math.inf,
+                shares=spends,
             )
         if self.atomistic:
             roles |= {f"{name}_crowd": replace(r, follows=name) for name, r in roles.items()}
@@ -156,67 +161,54 @@ class Market(CapitalEconomy):
         unit = (self.phi * self.n_households * self.n_goods) ** -0.5
         return unit * (SMALLEST_SHARE + softplus(raw))
 
-    def _sees_each_other(self, name) -> bool:
-        return name == "household" and not self.atomistic
-
     # ------------------------------------------------------------------ what they see
     def observe(self, state, moved=None):
-        """Own log capital and log productivities, and what the role knows of the others.
+        """Own log capital and log productivities; of the uninformed, log mean capital as well.
 
-        A `household` of a market with mass is given nothing more here: its role sees all the
-        agents (``Role.full_information``). If households are massless, or others uninformed, who
-        is informed sees how far its own features are from the population's means, and its moments;
-        the uninformed see themselves and mean capital.
+        Who has full information sees the same of everybody (:meth:`population`).
         """
-        return self._seen_by_all(state, self._look)
-
-    def observe_centrally(self, state):
-        """Own features and the moments of the whole population, whatever the role itself sees."""
-        return self._seen_by_all(state, lambda _, own, crowd: self._look_around(own, crowd))
-
-    def n_central_second_moments(self, role):
-        """Those of everybody's own features."""
-        return n_second_moments(self.n_households, self.n_goods + 2)
-
-    def _seen_by_all(self, state, look):
-        crowd = self._crowd(state)
         seen = {}
-        for name, members in self._members.items():
-            seen[name] = look(name, state, crowd)[..., members, :]
-            if self.atomistic:
-                seen[f"{name}_crowd"] = look(name, crowd, crowd)[..., members, :]
+        for suffix, who in self._populations(state).items():
+            own = self.own_features(who)
+            for name, members in self._members.items():
+                seen[name + suffix] = own[..., members, :]
+                if name == "uninformed":
+                    seen[name + suffix] = self._with_mean(own, state)[..., members, :]
         return seen
+
+    def _with_mean(self, own, state):
+        """Features beside the log of mean capital, of the crowd if there is one."""
+        mean = self._crowd(state).capital.mean(-2, keepdim=True) / self.capital_unit
+        return torch.cat([own, mean.log().expand(*own.shape[:-1], -1)], -1)
+
+    def population(self, seen):
+        """Everybody, for those with full information; the crowd, if households are massless."""
+        alone = self.n_households == 1 and not self.atomistic
+        if alone:
+            return {}
+        suffix = "_crowd" if self.atomistic else ""
+        own = self.n_goods + 2
+        everybody = torch.cat([seen[name + suffix][..., :own] for name in self._members], -2)
+        return {name: everybody for name in seen if self.roles[name].full_information}
+
+    def observe_centrally(self, state, moved=None):
+        """Own features and the whole population, whatever the role itself sees."""
+        everybody = self.own_features(self._crowd(state))
+        seen = {}
+        for suffix, who in self._populations(state).items():
+            own = self.own_features(who)
+            for name, members in self._members.items():
+                seen[name + suffix] = own[..., members, :], everybody
+        return seen
+
+    def _populations(self, state):
+        """Who owns `capital`, and the crowd if there is one, by the suffix of their roles."""
+        return {"": state} | ({"_crowd": self._crowd(state)} if self.atomistic else {})
 
     def _crowd(self, state):
         return state._replace(capital=state.crowd) if self.atomistic else state
 
-    def _look(self, name, own, crowd) -> Tensor:
-        """Features (*batch, N, features) of households `own` that meet the population `crowd`."""
-        if self._sees_each_other(name):
-            return self.own_features(own)
-        if name == "uninformed":
-            mean = crowd.capital.mean(-2, keepdim=True) / self.capital_unit
-            others = mean.log().expand_as(own.capital)
-            return torch.cat([self.own_features(own), others], -1)
-        return self._look_around(own, crowd)
-
-    def _look_around(self, own, crowd) -> Tensor:
-        """How far households `own` are from the mean of the population `crowd`; its moments."""
-        everybody = self.own_features(crowd)
-        distance = self.own_features(own) - everybody.mean(-2, keepdim=True)
-        moments = pooled_features(everybody)
-        if self.n_households > 1:
-            moments = moments[..., everybody.shape[-1] :]
-        return torch.cat([distance, moments], -1)
-
     # ------------------------------------------------------------------ what happens
-    @cached_property
-    def _shapes(self):
-        states, shocks = super()._shapes
-        if self.atomistic:
-            states = {name: states[name.replace("crowd", "capital")] for name in CrowdState._fields}
-        return states, shocks
-
     def reset(self, batch, generator, dtype=torch.float32):
         """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
         state = super().reset(batch, generator, dtype)
@@ -236,11 +228,8 @@ class Market(CapitalEconomy):
         If they are massless, each buys what its member of the crowd buys.
         """
         price = self.unit_cost(investment.sum(-2, keepdim=True))
-        populations = {"": state}
-        if self.atomistic:
-            populations["_crowd"] = self._crowd(state)
         actions = {}
-        for suffix, who in populations.items():
+        for suffix, who in self._populations(state).items():
             action = investment
             if self.action == "spending":
                 action = price * investment / self.output(who).unsqueeze(-1)
@@ -267,12 +256,8 @@ class Market(CapitalEconomy):
             investment, spending, profit = self._buy(action, output, price)
         rebate = profit.sum(-1, keepdim=True) / self.n_households if self.rebate_profits else 0.0
         consumption = output - spending + rebate
-        own, common = self.move_productivity(state, shocks)
-        following |= {
-            "capital": (1 - self.delta) * capital + investment,
-            "idiosyncratic": own,
-            "aggregate": common,
-        }
+        following["capital"] = (1 - self.delta) * capital + investment
+        following |= self.move_chance(state, shocks)
         utility = self.utility(consumption)
         rewards = {name: utility[..., members] for name, members in self._members.items()}
         if self.atomistic:

@@ -14,6 +14,7 @@ from ..markov import MarkovChain, require_positive_chain
 from ..memory import require_memory
 from ..parameters import require
 from .base import Economy, Role, Step
+from .fields import Field, Fields
 from .tables import Tables
 
 
@@ -89,7 +90,6 @@ class Monopolist(Economy):
 
     State = MonopolistState
     Shocks = MonopolistShocks
-    endogenous = ("customers",)
 
     def __post_init__(self):
         require(0 < self.beta < 1, "beta", self.beta, "a number in (0, 1)")
@@ -123,17 +123,24 @@ class Monopolist(Economy):
     @cached_property
     def roles(self):
         """One role, the firm; the action is its price, between zero and one."""
-        return {"firm": Role(1, 2, 1, team=False, to_physical=torch.sigmoid, choices=self.prices)}
+        return {
+            "firm": Role(
+                n_agents=1,
+                n_features=2,
+                n_actions=1,
+                team=False,
+                to_physical=torch.sigmoid,
+                choices=self.prices,
+                low=0.0,
+                high=1.0,
+                measure="profit",
+            )
+        }
 
-    @property
-    def state_shapes(self):
-        """Trailing shapes of customers and of the demand index."""
-        return {"customers": (1,), "demand": ()}
-
-    @property
-    def shock_shapes(self):
-        """Trailing shape of the uniform draw."""
-        return {"demand": ()}
+    @cached_property
+    def fields(self) -> Fields:
+        """Customers, whom the price moves, and the demand chain."""
+        return Fields(customers=Field((1,)), demand=Field.of(self.demand))
 
     def consumption_equivalent(self, value: Tensor) -> Tensor:
         """The constant profit worth `value`."""
@@ -164,13 +171,8 @@ class Monopolist(Economy):
         profit = (price - self.cost) * sales
         customers = (1 - self.turnover) * state.customers + self.turnover * self.attracted(price)
         info = {"customers": state.customers, "price": price, "sales": sales, "profit": profit}
-        following = MonopolistState(customers, self.demand.next(state.demand, shocks.demand))
+        following = MonopolistState(customers, **self.move_chance(state, shocks))
         return Step(following, {"firm": profit}, info)
-
-    def outcomes(self, state):
-        """Both next intensities, with their probabilities."""
-        uniform, probability = self.demand.outcomes(state.demand, state.customers.dtype)
-        return MonopolistShocks(uniform), probability
 
     # ------------------------------------------------------------------ the finite version
     @cached_property

@@ -50,6 +50,9 @@ class Planner(CapitalEconomy):
                 team=True,
                 to_physical=spending_shares,
                 alike_actions=self.n_goods > 1,
+                low=0.0,
+                high=1.0,
+                shares=True,
             )
         }
 
@@ -78,7 +81,7 @@ class Planner(CapitalEconomy):
         saving_share = share.sum(-1)
         consumption = output * (1 - saving_share)
         next_state = CapitalState(
-            (1 - self.delta) * state.capital + investment, *self.move_productivity(state, shocks)
+            (1 - self.delta) * state.capital + investment, **self.move_chance(state, shocks)
         )
         info = {
             "capital": state.capital,

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..networks import (
-    action_features,
-    n_action_features,
-    n_action_second_moments,
-    n_pooled_features,
-    n_second_moments,
-    pooled_features,
-)
+from ..parameters import Parameters, require
 
 
 @dataclass(frozen=True)
-class Role:
+class Role(Parameters):
     """A group of symmetric agents that share a policy.
 
     Attributes
@@ -33,19 +27,34 @@ class Role:
         Maps an unbounded Tensor (*batch, n_agents, n_actions) to actions that are always feasible.
         Zero maps to a neutral action: the middle of the feasible range where it has one.
     full_information : bool
-        Whether each agent sees what all agents of the role see. Its network is then given the
-        population's moments beside its own features (:attr:`inputs`); otherwise the features that
-        the economy's `observe` returns are all that it knows.
+        Whether agents see a population (`Economy.population`) besides themselves, by default the
+        agents of the role. Otherwise the features that `Economy.observe` returns are all that they
+        know.
     follows : str or None
         The role whose policy these agents follow, without exploring or learning: a crowd. Agents
         of a role that is followed are massless: they affect nobody but themselves.
     choices : tuple of float or None
         Physical actions from which learners choose that need a finite number of them.
-    second_moments : int
-        How many of the last features are second moments of a population already.
     alike_actions : bool
         Whether an agent's actions are alike and its first features belong to one of them each, as
-        capital goods do. A network may then be applied to each action (:attr:`action_inputs`).
+        capital goods do.
+    low, high : float
+        Between which each physical action lies.
+    shares : bool
+        Whether the actions of an agent are positive and add up to at most one.
+    discount : float or None
+        Discount factor of the role's rewards, in [0, 1), zero for who is myopic; the economy's by
+        default.
+    measure : str
+        What the role's welfare is measured in, such as consumption or profit.
+    equivalent : callable or None
+        Maps discounted rewards to the constant amount of the `measure` that is worth as much; the
+        economy's `consumption_equivalent` by default.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range; the message names it.
     """
 
     n_agents: int
@@ -56,37 +65,17 @@ class Role:
     full_information: bool = True
     follows: str | None = None
     choices: tuple[float, ...] | None = None
-    second_moments: int = 0
     alike_actions: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    shares: bool = False
+    discount: float | None = None
+    measure: str = "consumption"
+    equivalent: Callable[[Tensor], Tensor] | None = None
 
-    @property
-    def n_inputs(self) -> int:
-        """Number of inputs of a network that plays the role."""
-        if self.full_information:
-            return n_pooled_features(self.n_agents, self.n_features)
-        return self.n_features
-
-    @property
-    def n_second_moments(self) -> int:
-        """How many of the last inputs are second moments of a population."""
-        if self.full_information:
-            return n_second_moments(self.n_agents, self.n_features)
-        return self.second_moments
-
-    def inputs(self, observation: Tensor) -> Tensor:
-        """A network's inputs (*batch, n_agents, n_inputs) from (*batch, n_agents, n_features)."""
-        return pooled_features(observation) if self.full_information else observation
-
-    @property
-    def n_action_inputs(self) -> int:
-        """Number of inputs of a network that is applied to each of the alike actions."""
-        return n_action_features(self.n_agents, self.n_features, self.n_actions)
-
-    @property
-    def n_action_second_moments(self) -> int:
-        """How many of the last of :attr:`action_inputs` are second moments."""
-        return n_action_second_moments(self.n_agents, self.n_features, self.n_actions)
-
-    def action_inputs(self, observation: Tensor) -> Tensor:
-        """Inputs (*batch, n_agents, n_actions, n_action_inputs) of such a network."""
-        return action_features(observation, self.n_actions)
+    def __post_init__(self):
+        for name in ("n_agents", "n_features", "n_actions"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.low < self.high, "high", self.high, f"more than low={self.low}")
+        patient = self.discount is None or 0 <= self.discount < 1
+        require(patient, "discount", self.discount, "a number in [0, 1), or None")

@@ -56,8 +56,9 @@ class Look:
         """
         capital, mean = self._capital(state), 0.0
         for shock, probability in shocks:
-            own, common = self.economy.move_productivity(state, shock)
-            view = torch.cat([capital, self._productivity(own, common)], -1)
+            view = torch.cat(
+                [capital, self._productivity(**self.economy.move_chance(state, shock))], -1
+            )
             mean = mean + probability.unsqueeze(-1) * self._products(view)
         return mean @ self._basis
 
@@ -73,14 +74,14 @@ class Look:
         variance, mean = torch.var_mean(others, -2, correction=0)
         return torch.cat([own[..., i, :] - mean, mean, variance], -1)
 
-    def _productivity(self, own, common):
-        idiosyncratic, aggregate = (
+    def _productivity(self, idiosyncratic, aggregate):
+        own, common = (
             chain.level(torch.arange(len(chain)), torch.float64).log()
             for chain in (self.economy.idiosyncratic, self.economy.aggregate)
         )
-        levels = idiosyncratic[own]
+        levels = own[idiosyncratic]
         others = _without(levels, self.household, -1)
-        seen = [levels[..., self.household], aggregate[common]]
+        seen = [levels[..., self.household], common[aggregate]]
         return torch.stack([*seen, others.mean(-1)] if others.shape[-1] else seen, -1)
 
     def _products(self, view):
@@ -115,9 +116,7 @@ class BestResponse:
     def __init__(self, base, economy: Economy, role: str, look=None, weights=None):
         self.base, self.economy, self.role = base, economy, role
         self.look, self.weights = look, weights
-        # Shares are the actions that add up to less than one whatever the raw number.
-        raw = torch.full((1, 1, economy.roles[role].n_actions), 1e4, dtype=torch.float64)
-        self._shares = bool(economy.roles[role].to_physical(raw).sum() <= 1)
+        self._shares = economy.roles[role].shares
         stages = economy.stages
         now = next(k for k, stage in enumerate(stages) if role in stage)
         self._up_to_now = [name for stage in stages[: now + 1] for name in stage]

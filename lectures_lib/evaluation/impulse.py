@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
-from ..markov import MarkovChain
 from .long_run import ergodic_states
 from .simulation import as_policy, batch_shape, initial_states, learned_roles, walk
 
@@ -64,11 +63,11 @@ def impulse_response(
     """
     policy = as_policy(policy)
     kind = type(economy).__name__
-    chains = [n for n in economy.state_shapes if isinstance(getattr(economy, n, None), MarkovChain)]
+    chains = list(economy.fields.chains)
     if not chains:
         raise TypeError(
-            f"{kind} has no field of the state that is an index of a MarkovChain of the same name "
-            "among its parameters, so that there is no shock to respond to."
+            f"{kind} has no field of the state that is the index of a MarkovChain, so that there is "
+            "no shock to respond to."
         )
     if shock not in chains:
         raise ValueError(f"shock={shock!r}: expected one of {chains}.")
@@ -80,10 +79,10 @@ def impulse_response(
     start = initial_states(policy, economy, paths, seed)
     base = ergodic_states(policy, economy, start, seed)
     index = getattr(base, shock).clone()
-    who = index[..., household] if household is not None and economy.state_shapes[shock] else index
-    who.fill_(len(getattr(economy, shock)) - 1)
+    who = index[..., household] if household is not None and economy.fields[shock].shape else index
+    who.fill_(len(economy.fields[shock].chain) - 1)
     batch = batch_shape(economy, base)
-    others = [name for name in economy.endogenous if name not in (*RESPONSES, "crowd")]
+    others = [name for name in economy.fields.stocks if name not in RESPONSES]
     responses: dict[str, list] = {}
     pairs = zip(
         walk(policy, economy, base, periods, seed + 1),

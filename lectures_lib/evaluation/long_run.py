@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, map_state
-from ..markov import MarkovChain
 from .simulation import as_policy, batch_shape, initial_states, walk
 
 #: Periods that are left out at least.
@@ -42,12 +41,13 @@ class _Part(NamedTuple):
 
     Attributes
     ----------
-    log : Tensor, shape (*runs, 2, paths, entries)
+    place : Tensor, shape (*runs, 2, paths, entries)
+        In logarithms of what is positive (:meth:`.Field.position`).
     spread : Tensor, shape (*runs,)
         Standard deviation, over paths, beside which differences are small or large.
     """
 
-    log: Tensor
+    place: Tensor
     spread: Tensor
 
 
@@ -123,7 +123,7 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
         If a stock becomes zero, negative, infinite or NaN.
     """
     policy = as_policy(policy)
-    if not economy.endogenous:  # chains begin in their long run
+    if not economy.fields.moved_by("choice", "memory"):  # chains begin in their long run
         return least
     begun: dict[str, _Part] = {}
     past: list[dict[str, _Left]] = []
@@ -144,7 +144,7 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
             break
     name, worst = max(left.items(), key=lambda item: item[1].remembered)
     if worst.remembered > ROUNDING:
-        moved = (now[name].log - begun[name].log).mean((-2, -1)).flatten()
+        moved = (now[name].place - begun[name].place).mean((-2, -1)).flatten()
         factor = moved[moved.abs().argmax()].exp()
         warnings.warn(
             f"after {t:,} periods the policy has not forgotten where it began: economies that "
@@ -210,28 +210,27 @@ def _copies(policy, economy):
     runs = len(batch_shape(economy, new)) - 1
     # The pair are strangers, because in a slow economy nobody is far from their own beginning.
     lived = map_state(lambda x: x.roll(1, runs), lived)
-    before, after = _logs(economy, new), _logs(economy, lived)
+    before, after = _positions(economy, new), _positions(economy, lived)
     gap = sum((after[name] - before[name]).mean(-1) for name in before)
     richer = torch.stack([gap <= 0, gap > 0], runs)
 
     def pair(name):
-        field = getattr(new, name)
-        chain = getattr(economy, name, None)
-        if name in economy.endogenous:
-            return torch.stack([field, getattr(lived, name)], runs)
-        field = torch.stack([field, field], runs)
-        if not isinstance(chain, MarkovChain):
-            return field
-        rich = richer.reshape(richer.shape + (1,) * (field.dim() - richer.dim()))
-        return torch.where(rich, len(chain) - 1, torch.zeros_like(field))
+        field, x = economy.fields[name], getattr(new, name)
+        if field.moved_by != "chance":
+            return torch.stack([x, getattr(lived, name)], runs)
+        x = torch.stack([x, x], runs)
+        if field.chain is None:
+            return x
+        rich = richer.reshape(richer.shape + (1,) * (x.dim() - richer.dim()))
+        return torch.where(rich, len(field.chain) - 1, torch.zeros_like(x))
 
     return type(new)(*map(pair, new._fields))
 
 
 def _parts(economy, state) -> dict[str, _Part]:
-    """Log stocks in two parts: the mean over agents, and each one's difference from it."""
+    """Positions in two parts: the mean over agents, and each one's difference from it."""
     parts = {}
-    for name, x in _logs(economy, state).items():
+    for name, x in _positions(economy, state).items():
         mean = x.mean(-1, keepdim=True)
         parts[name] = _Part(mean, _spread(mean))
         if x.shape[-1] > 1:
@@ -245,24 +244,23 @@ def _spread(x):
     return x.std(-2).square().mean((-2, -1)).sqrt()
 
 
-def _logs(economy, state) -> dict[str, Tensor]:
-    """Logarithms of what agents move, shape (*batch, entries)."""
-    logs = {}
-    for name in economy.endogenous:
-        x = getattr(state, name)
+def _positions(economy, state) -> dict[str, Tensor]:
+    """Where what agents move, or remember, lies on lines, shape (*batch, entries)."""
+    positions = {}
+    for name in economy.fields.moved_by("choice", "memory"):
+        x, field = getattr(state, name), economy.fields[name]
         # A last dimension of one for what has no agents.
-        x = x.reshape(*batch_shape(economy, state), -1).log()
+        x = field.position(x.reshape(*batch_shape(economy, state), -1)).double()
         if not torch.isfinite(x).all():
-            raise ValueError(
-                f"the policy leads to values of {name} that are not positive and finite."
-            )
-        logs[name] = x
-    return logs
+            positive = "positive and " if field.domain == "positive" else ""
+            raise ValueError(f"the policy leads to values of {name} that are not {positive}finite.")
+        positions[name] = x
+    return positions
 
 
 def _left(begun: _Part, now: _Part) -> _Left:
     """What is left of the beginning."""
-    first, x = begun.log, now.log
+    first, x = begun.place, now.place
     apart = first[..., 1, :, :] - first[..., 0, :, :]
     # Differences count in the direction that they had at first, so that they do not cancel.
     still = (apart.sign() * (x[..., 1, :, :] - x[..., 0, :, :])).mean(-1)

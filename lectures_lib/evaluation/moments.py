@@ -83,7 +83,7 @@ class MomentSums:
     def __init__(self, economy: Economy):
         self.economy, self.periods = economy, 0
         #: What agents own; a crowd's stocks are copies of theirs.
-        self._stocks = [name for name in economy.endogenous if name != "crowd"]
+        self._stocks = economy.fields.stocks
         others = {name: name.replace("_", " ") for name in self._stocks if name not in QUANTITIES}
         self._labels = QUANTITIES | others
         self._origin: dict[str, Tensor] = {}
@@ -95,7 +95,7 @@ class MomentSums:
         # Stocks are known from the state even where an economy does not report them.
         info = {name: getattr(state, name) for name in self._stocks} | info
         info = {name: x.reshape(*lead, -1) for name, x in info.items()}
-        if self.economy.state_shapes.get("capital", (1,))[0] > 1:
+        if "capital" in self._stocks and self.economy.fields["capital"].shape[0] > 1:
             capital = state.capital
             info["total_capital"] = capital.sum(capital.dim() - 2)
         if self.periods == 0:

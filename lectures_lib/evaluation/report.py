@@ -273,7 +273,7 @@ def _warn_if_beaten(economy, loss, error):
 
 
 def _reported(moments, economy):
-    stocks = [name for name in economy.endogenous if name not in (*QUANTITIES, "crowd")]
+    stocks = [name for name in economy.fields.stocks if name not in QUANTITIES]
     own = [f"{m} of {name.replace('_', ' ')}" for name in stocks for m in ("mean", "s.d.")]
     return {name: moments[name].value for name in (*own, *REPORTED) if name in moments}
 
@@ -357,6 +357,6 @@ def _thin(economy, sample):
         outcomes = DRAWN_OUTCOMES
     if outcomes > EXACT_OUTCOMES:
         outcomes = DRAWN_OUTCOMES
-    stocks = math.prod(economy.state_shapes[stock(economy)])
+    stocks = math.prod(economy.fields[stock(economy)].shape)
     every = -(-len(sample[0]) * stocks * outcomes // LARGEST_SAMPLE)
     return map_state(lambda x: x[::every], sample)

@@ -11,8 +11,9 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ..agents.watched import Watched
-from ..economies.base import Economy, FixedAction, Step, map_state, require_economy
+from ..economies.base import Economy, Step, map_state, require_economy
 from ..economies.entry import require_actions
+from ..economies.play import FixedAction
 from ..parameters import entered, require, seeded
 from ..solvers import Solution
 from ..solvers.euler import in_actions

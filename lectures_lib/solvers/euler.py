@@ -84,10 +84,10 @@ def stock(economy: Economy) -> str:
     """
     _require_economy(economy)
     # What a crowd owns is moved by nobody.
-    fields = [name for name in economy.endogenous if name != "crowd"]
+    fields = economy.fields.stocks
     if len(fields) != 1:
         raise NoEulerEquation(
-            f"{type(economy).__name__}.endogenous names the stocks {tuple(fields)}: an Euler "
+            f"{type(economy).__name__}.fields has the stocks {fields}: an Euler "
             "equation needs one field of the state that the agents' actions move."
         )
     return fields[0]
@@ -95,7 +95,7 @@ def stock(economy: Economy) -> str:
 
 def in_state(economy: Economy, state):
     """The same state for an economy whose households are massless, or are not."""
-    if hasattr(state, "crowd") == ("crowd" in economy.state_shapes):
+    if hasattr(state, "crowd") == ("crowd" in economy.fields):
         return state
     if hasattr(state, "crowd"):
         return economy.State(state.crowd, state.idiosyncratic, state.aggregate)
@@ -126,7 +126,8 @@ def marginal_values(
     Parameters
     ----------
     economy : Economy
-        With as many actions as stocks of what its `endogenous` names; capital, for example.
+        With as many actions as stocks in the one field of its state that choices move; capital, for
+        example.
     policy : callable
     state : State, shape (*batch, ...)
     regime : str, optional
@@ -185,7 +186,7 @@ def _marginal_values(economy, joint, state, actions, shocks):
     learned = [name for name, role in economy.roles.items() if role.follows is None]
     name = stock(economy)
     capital = getattr(state, name).detach()
-    shape = economy.state_shapes[name]
+    shape = economy.fields[name].shape
     batch = capital.shape[: capital.dim() - len(shape)]
     sizes = [economy.roles[name].n_agents for name in learned]
     chosen = torch.cat([actions[name].detach().double() for name in learned], -2)
@@ -273,8 +274,8 @@ def euler_residuals(
     Raises
     ------
     NoEulerEquation
-        If the economy lacks what an Euler equation needs: one stock in `endogenous` with an action
-        for each of its entries, and `risk_aversion`.
+        If the economy lacks what an Euler equation needs: one field that choices move, with an
+        action for each of its entries, and `risk_aversion`.
     ValueError
         If the economy does not have the regime.
     """
@@ -286,7 +287,7 @@ def euler_residuals(
         )
     economy, joint = in_regime(economy, regime)
     state = in_state(economy, _in_double(state))
-    trailing = economy.state_shapes
+    trailing = economy.fields.shapes
     batch = economy.zeros(state).shape
     flat = type(state)(
         *(

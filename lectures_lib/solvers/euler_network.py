@@ -359,7 +359,7 @@ def _next_productivities(economy, state, generator):
     else:
         shocks, probability = economy.sampled_outcomes(state, DRAWS, generator)
     wide = map_state(lambda x: x.expand(len(probability), *x.shape), state)
-    return economy.move_productivity(wide, shocks), probability
+    return tuple(economy.move_chance(wide, shocks).values()), probability
 
 
 def _fresh(economy, batch, generator):

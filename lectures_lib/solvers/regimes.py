@@ -99,8 +99,8 @@ def _has_rules_of(economy, base) -> bool:
     parameters = {f.name: getattr(economy, f.name) for f in fields(base) if f.init}
     plain = base(**parameters)
     sizes = [{n: (r.n_agents, r.n_actions) for n, r in e.roles.items()} for e in (economy, plain)]
-    if (economy.state_shapes, economy.shock_shapes, economy.discount, sizes[0]) != (
-        *(plain.state_shapes, plain.shock_shapes, plain.discount),
+    if (economy.fields.shapes, economy.shock_shapes, economy.discount, sizes[0]) != (
+        *(plain.fields.shapes, plain.shock_shapes, plain.discount),
         sizes[1],
     ):
         return False

@@ -151,7 +151,10 @@ def _root(economy, regime) -> float:
             action = quantities.investment
         else:
             action = quantities.saving_share / riskless.n_goods
-        stocks = {name: torch.full_like(template.capital, capital) for name in riskless.endogenous}
+        stocks = {
+            name: torch.full_like(template.capital, capital)
+            for name in riskless.fields.moved_by("choice")
+        }
         policy = FixedAction(riskless, action)
         return euler_residuals(riskless, policy, template._replace(**stocks), regime).mean().item()
 
