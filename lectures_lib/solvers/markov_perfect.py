@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, gmres
 from torch import Tensor
 
 from ..economies import Market
@@ -259,6 +258,8 @@ def markov_perfect(
 @torch.no_grad()
 def _values_of(game, choice, capital, income, start):
     """Value functions of a policy: the solution of a linear system, by GMRES."""
+    from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
+
     n, e = len(game.chain), game.economy
     investment = game.bought(choice)
     following = e.next_capital(capital, investment)

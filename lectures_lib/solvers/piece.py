@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, gmres
 from torch import Tensor
 
 from .euler import jacobians
@@ -214,6 +213,8 @@ class Piece:
 
         The unknown's image moves because plans do; both derivatives are in closed form.
         """
+        from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
+
         investment = self.plan.clamp_min(0) if self.bounded else self.plan
         following = self.conditions.economy.next_capital(self.capital, investment)
         values = self.basis.linear(following.flatten(-2), self.index)

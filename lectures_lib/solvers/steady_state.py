@@ -126,7 +126,7 @@ def find(
         return formula
     if method != "root finder":
         raise ValueError(f"method={method!r}: expected 'closed form' or 'root finder'.")
-    from scipy.optimize import brentq
+    from scipy.optimize import brentq  # where needed: it is slow to import
 
     riskless = without_risk(economy)
     generator = torch.Generator().manual_seed(0)
