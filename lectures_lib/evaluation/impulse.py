@@ -66,7 +66,7 @@ def impulse_response(
     chains = list(economy.fields.chains)
     if not chains:
         raise TypeError(
-            f"{kind} has no field of the state that is the index of a MarkovChain, so that there is "
+            f"no field of the state of {kind} is the index of a MarkovChain, so that there is "
             "no shock to respond to."
         )
     if shock not in chains:
