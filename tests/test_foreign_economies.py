@@ -86,7 +86,7 @@ def report(economy):
 
 STOCK = "names the stocks|reports no 'consumption'"
 #: What an economy is missing, by use: {names of economies: what the message says}.
-NO_STOCK = {"nothing moved": r"Gambler\.endogenous names the stocks \(\)"}
+NO_STOCK = {"nothing moved": r"Gambler\.fields has the stocks \(\)"}
 NO_CHAIN = {
     "no shocks": "Saver has no field of the state that is an index of a MarkovChain",
     "no shocks, no team": "Saver has no field of the state that is an index of a MarkovChain",
@@ -105,7 +105,7 @@ def regime_of(economy):
 
 
 def chain_of(economy):
-    return next((n for n in economy.state_shapes if hasattr(economy, n)), "aggregate")
+    return next(iter(economy.fields.chains), "aggregate")
 
 
 USES = {

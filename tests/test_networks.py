@@ -9,18 +9,7 @@ import torch
 from torch import nn
 
 from lectures_lib.economies import Planner
-from lectures_lib.networks import (
-    MLP,
-    SECOND_MOMENT_SIZE,
-    RunningScale,
-    Streams,
-    action_features,
-    n_action_features,
-    n_action_second_moments,
-    n_pooled_features,
-    n_second_moments,
-    pooled_features,
-)
+from lectures_lib.networks import MLP, RunningScale, Streams
 
 CPU = torch.device("cpu")
 
@@ -65,37 +54,6 @@ def test_a_small_last_layer_begins_near_zero_for_any_input():
     assert MLP((4, 32, 3), Streams([0], CPU))(x).abs().max() > 0.1
 
 
-# ---------------------------------------------------------------------- pooled features
-def pool_by_hand(x):
-    """Own centred features, means, means of centred products, for one set of agents (n, f)."""
-    mean = x.mean(0)
-    products = [
-        ((x[:, i] - mean[i]) * (x[:, j] - mean[j])).mean()
-        for i in range(x.shape[1])
-        for j in range(i, x.shape[1])
-    ]
-    return np.concatenate([x - mean, np.tile(np.concatenate([mean, products]), (len(x), 1))], 1)
-
-
-def test_pooled_features_are_own_distances_beside_everybodys_moments():
-    x = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    pooled = pooled_features(x)
-    assert pooled.shape == (2, 4, n_pooled_features(4, 3))
-    for b in range(2):
-        np.testing.assert_allclose(pooled[b], pool_by_hand(x[b].numpy()), atol=1e-14)
-
-
-def test_permuting_agents_permutes_pooled_features():
-    x = torch.randn(5, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    order = torch.tensor([3, 1, 5, 0, 2, 4])
-    torch.testing.assert_close(pooled_features(x[:, order]), pooled_features(x)[:, order])
-
-
-def test_a_single_agents_features_are_left_alone():
-    x = torch.randn(5, 1, 3)
-    assert torch.equal(pooled_features(x), x) and n_pooled_features(1, 3) == 3
-
-
 # ---------------------------------------------------------------------- running scale
 def test_the_running_scale_is_the_mean_and_deviation_of_all_that_was_seen():
     g = torch.Generator().manual_seed(0)
@@ -121,14 +79,18 @@ def test_a_feature_that_never_moves_is_centred_and_left_unscaled():
 
 
 def test_second_moments_are_given_a_smaller_size():
-    x = torch.randn(1, 1000, n_pooled_features(3, 2), generator=torch.Generator().manual_seed(0))
-    n = n_second_moments(3, 2)
-    scale = RunningScale(1, x.shape[-1], CPU, n)
+    n, size = 3, 0.2
+    x = torch.randn(1, 1000, 7, generator=torch.Generator().manual_seed(0))
+    scale = RunningScale(1, 7, CPU, n, size)
     scale.update(x)
     spread = scale(x).std((0, 1), correction=0)
     torch.testing.assert_close(spread[:-n], torch.ones_like(spread[:-n]))
-    expected = torch.full_like(spread[-n:], SECOND_MOMENT_SIZE)
+    expected = torch.full_like(spread[-n:], size)
     torch.testing.assert_close(spread[-n:], expected)
+    # What was stored brings its size along.
+    other = RunningScale(1, 7, CPU, n, 1.0)
+    other.load_state_dict(scale.state_dict())
+    assert torch.equal(other(x), scale(x))
 
 
 def test_before_anything_is_seen_nothing_is_changed():
@@ -166,43 +128,6 @@ def test_states_are_stacked_field_by_field():
     assert type(state) is type(single)
     for x, y in zip(state, single, strict=True):
         assert x.shape == (2, *y.shape) and torch.equal(x[1], y)
-
-
-@pytest.mark.parametrize("agents", [2, 5])
-def test_one_set_of_weights_serves_any_number_of_agents(agents):
-    net = MLP((n_pooled_features(3, 2), 8, 1), Streams([0], CPU))
-    assert net(pooled_features(torch.randn(1, 7, agents, 2))).shape == (1, 7, agents, 1)
-
-
-# ---------------------------------------------------------------------- features of each action
-@pytest.mark.parametrize("agents", [1, 4])
-def test_permuting_actions_and_agents_permutes_action_features(agents):
-    x = torch.randn(
-        5, agents, 3 + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    )
-    features = action_features(x, 3)
-    assert features.shape == (5, agents, 3, n_action_features(agents, 5, 3))
-    goods = torch.tensor([2, 0, 1])
-    swapped = torch.cat([x[..., goods], x[..., 3:]], -1)
-    torch.testing.assert_close(action_features(swapped, 3), features[:, :, goods])
-    order = torch.randperm(agents, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(action_features(x[:, order], 3), features[:, order])
-
-
-def test_action_features_by_hand():
-    # Two agents, two goods and nothing else: logs 1 and 3, 2 and 6.
-    x = torch.tensor([[1.0, 3.0], [2.0, 6.0]])
-    features = action_features(x, 2)
-    # Means 2 and 4: distance from everybody's mean 3, that mean, variance 1.
-    agent = torch.tensor([[-1.0, 3.0, 1.0], [1.0, 3.0, 1.0]])
-    assert torch.equal(features[..., [0, 1, 4]], agent[:, None].expand(2, 2, 3))
-    # Distances from own mean -1, 1 and -2, 2, and their means over agents.
-    distance = torch.tensor([[[-1.0, -1.5], [1.0, 1.5]], [[-2.0, -1.5], [2.0, 1.5]]])
-    assert torch.equal(features[..., 2:4], distance)
-    # Second moments come last: the variance, spreads 1 and 4, and their mean over agents.
-    spread = torch.tensor([[1.0, 2.5], [4.0, 2.5]])
-    assert torch.equal(features[..., 5:], spread[:, None].expand(2, 2, 2))
-    assert n_action_second_moments(2, 2, 2) == 3
 
 
 # ---------------------------------------------------------------------- networks of one's own

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..economies.base import Economy
-from ..economies.play import Sight, neutral, play
+from ..economies.base import Economy, Sight
+from ..economies.play import neutral, play
 from ..economies.role import Role
 
 

@@ -30,21 +30,30 @@ class Watched:
         return state
 
     def observe(self, state, moved=None):
-        """Observations."""
+        """What agents see of themselves."""
         seen = self._economy.observe(state, moved)
-        if _finite(*state) and _finite(*(moved or {}).values()):
-            self._look(seen, "an observation")
+        self._look_at(state, moved, seen, "an observation")
         return seen
+
+    def sights(self, state, moved=None):
+        """What agents see."""
+        sights = self._economy.sights(state, moved)
+        for part in ("own", "population"):
+            seen = {n: x for n, s in sights.items() if (x := getattr(s, part)) is not None}
+            self._look_at(state, moved, seen, "an observation")
+        return sights
 
     def observe_centrally(self, state, moved=None):
         """What critics see."""
-        seen = self._economy.observe_centrally(state, moved)
+        sights = self._economy.observe_centrally(state, moved)
+        for part in ("own", "population"):
+            seen = {n: x for n, s in sights.items() if (x := getattr(s, part)) is not None}
+            self._look_at(state, moved, seen, "an observation for critics")
+        return sights
+
+    def _look_at(self, state, moved, seen, what):
         if _finite(*state) and _finite(*(moved or {}).values()):
-            for name, sight in seen.items():
-                for x in sight:
-                    if x is not None:
-                        self._look({name: x}, "an observation for critics")
-        return seen
+            self._look(seen, what)
 
     def step(self, state, actions, shocks):
         """One period."""

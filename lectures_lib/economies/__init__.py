@@ -1,7 +1,8 @@
 """The rules of each economy. Nothing here knows of learning."""
 
 from ..markov import MarkovChain
-from .base import Economy, Role, Step, TooManyOutcomes, map_state
+from .alone import Alone
+from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .fields import Field, Fields
 from .growth import BrockMirman
 from .market import Market
@@ -11,6 +12,7 @@ from .play import FixedAction, Policy, play
 from .tables import Tables
 
 __all__ = [
+    "Alone",
     "BrockMirman",
     "Economy",
     "Field",
@@ -22,6 +24,7 @@ __all__ = [
     "Planner",
     "Policy",
     "Role",
+    "Sight",
     "Step",
     "Tables",
     "TooManyOutcomes",

@@ -60,6 +60,21 @@ class Step(NamedTuple):
     info: dict[str, Tensor]
 
 
+class Sight(NamedTuple):
+    """What the agents of a role see when they move.
+
+    Attributes
+    ----------
+    own : Tensor, shape (*batch, agents, features)
+        Of each agent itself.
+    population : Tensor or None, shape (*batch, members, features)
+        Of whom they know the same, themselves included.
+    """
+
+    own: Tensor
+    population: Tensor | None = None
+
+
 def _on_entry(own):
     """A method that draws random numbers, with what it is given checked and a batch a tuple."""
 
@@ -126,7 +141,9 @@ class Economy(Parameters, ABC):
 
     @abstractmethod
     def observe(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
-        """What the roles whose turn it is see of themselves: {role: (*batch, agents, features)}.
+        """What agents see of themselves when it is their turn: {role: (*batch, agents, features)}.
+
+        There is an entry for each role that moves next.
 
         Parameters
         ----------
@@ -149,43 +166,23 @@ class Economy(Parameters, ABC):
         """Who moves when within a period, as tuples of roles that move at the same time."""
         return (tuple(self.roles),)
 
-    def population(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The others of whom agents know what they know of themselves, by role.
+    def sights(self, state: State, moved: Actions | None = None) -> dict[str, Sight]:
+        """All that the roles whose turn it is see: themselves, and perhaps a population.
 
-        Parameters
-        ----------
-        seen : dict of str to Tensor
-            What :meth:`observe` has returned in the period so far.
-
-        Returns
-        -------
-        dict of str to Tensor, shape (*batch, members, features)
-            For the roles in `seen`, apart from those whose agents see themselves alone. By default
-            a role with full information sees all its agents.
+        By default what :meth:`observe` shows; with full information, agents see the same of all
+        agents of their role.
         """
         roles = self.roles
-        return {
-            name: x
-            for name, x in seen.items()
-            if roles[name].full_information and roles[name].n_agents > 1
-        }
+        seen = self.observe(state, moved)
+        together = {n for n in seen if roles[n].full_information and roles[n].n_agents > 1}
+        return {name: Sight(x, x if name in together else None) for name, x in seen.items()}
 
-    def observe_centrally(
-        self, state: State, moved: Actions | None = None
-    ) -> dict[str, tuple[Tensor, Tensor | None]]:
+    def observe_centrally(self, state: State, moved: Actions | None = None) -> dict[str, Sight]:
         """What a critic may see in training of the roles whose turn it is.
 
         By default what the role's policy sees; more where roles do not see everything.
-
-        Returns
-        -------
-        dict of str to tuple
-            Features of the role's agents (*batch, agents, features), and of a population
-            (*batch, members, features) or None.
         """
-        seen = self.observe(state, moved)
-        population = self.population(seen)
-        return {name: (x, population.get(name)) for name, x in seen.items()}
+        return self.sights(state, moved)
 
     @property
     def shock_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..parameters import require
-from .base import Role, Step
+from .base import Role, Sight, Step
 from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
 from .fields import Fields
 
@@ -165,7 +165,7 @@ class Market(CapitalEconomy):
     def observe(self, state, moved=None):
         """Own log capital and log productivities; of the uninformed, log mean capital as well.
 
-        Who has full information sees the same of everybody (:meth:`population`).
+        Who has full information sees the same of everybody (:meth:`sights`).
         """
         seen = {}
         for suffix, who in self._populations(state).items():
@@ -181,15 +181,14 @@ class Market(CapitalEconomy):
         mean = self._crowd(state).capital.mean(-2, keepdim=True) / self.capital_unit
         return torch.cat([own, mean.log().expand(*own.shape[:-1], -1)], -1)
 
-    def population(self, seen):
-        """Everybody, for those with full information; the crowd, if households are massless."""
+    def sights(self, state, moved=None):
+        """Themselves, and the whole population or the crowd; the uninformed, themselves alone."""
         alone = self.n_households == 1 and not self.atomistic
-        if alone:
-            return {}
-        suffix = "_crowd" if self.atomistic else ""
-        own = self.n_goods + 2
-        everybody = torch.cat([seen[name + suffix][..., :own] for name in self._members], -2)
-        return {name: everybody for name in seen if self.roles[name].full_information}
+        everybody = None if alone else self.own_features(self._crowd(state))
+        return {
+            name: Sight(own, everybody if self.roles[name].full_information else None)
+            for name, own in self.observe(state).items()
+        }
 
     def observe_centrally(self, state, moved=None):
         """Own features and the whole population, whatever the role itself sees."""
@@ -198,7 +197,7 @@ class Market(CapitalEconomy):
         for suffix, who in self._populations(state).items():
             own = self.own_features(who)
             for name, members in self._members.items():
-                seen[name + suffix] = own[..., members, :], everybody
+                seen[name + suffix] = Sight(own[..., members, :], everybody)
         return seen
 
     def _populations(self, state):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 from ..parameters import entered, require
-from .base import Actions, Economy, State, require_economy
+from .base import Actions, Economy, Sight, State, require_economy
 
 
 @runtime_checkable
@@ -24,20 +24,6 @@ class Policy(Protocol):
 
         Those of roles that have `moved` are taken as given.
         """
-
-
-class Sight(NamedTuple):
-    """What the agents of a role see when they move.
-
-    Attributes
-    ----------
-    own : Tensor, shape (*batch, agents, features)
-    population : Tensor or None, shape (*batch, members, features)
-        Of whom they know the same, themselves included.
-    """
-
-    own: Tensor
-    population: Tensor | None
 
 
 class Played(NamedTuple):
@@ -85,16 +71,13 @@ def play(
     given = dict(moved or {})
     played = Played({}, {}, {})
     actions, seen, surveyed = played
-    features: dict[str, Tensor] = {}
     for stage in economy.stages:
-        features |= economy.observe(state, actions)
-        population = economy.population(features)
+        sights = economy.sights(state, actions)
         if survey:
-            central = economy.observe_centrally(state, actions)
-            surveyed |= {name: Sight(*central[name]) for name in stage}
+            surveyed |= economy.observe_centrally(state, actions)
         chosen = {}
         for name in stage:
-            seen[name] = Sight(features[name], population.get(name))
+            seen[name] = sights[name]
             action = given[name] if name in given else choose(name, seen[name])
             if action is not None:
                 chosen[name] = action

@@ -27,7 +27,7 @@ class Role(Parameters):
         Maps an unbounded Tensor (*batch, n_agents, n_actions) to actions that are always feasible.
         Zero maps to a neutral action: the middle of the feasible range where it has one.
     full_information : bool
-        Whether agents see a population (`Economy.population`) besides themselves, by default the
+        Whether agents see a population besides themselves (`Economy.sights`), by default the
         agents of the role. Otherwise the features that `Economy.observe` returns are all that they
         know.
     follows : str or None

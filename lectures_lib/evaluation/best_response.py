@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ..economies.base import Economy
-from ..economies.capital import SMALLEST_SHARE, CapitalEconomy
+from ..economies.capital import SMALLEST_SHARE
+from ..economies.role import Role
 
 # Features are those of the nearest state in the sample's range, widened by this share of it, so
 # that a quadratic is never asked about places that no path has come near.
@@ -14,93 +17,62 @@ MARGIN = 0.2
 
 
 class Look:
-    """What a departure may depend on: a quadratic in a household's view of the whole state.
+    """What a departure may depend on: a quadratic in a view of the whole state.
 
-    Of the others, mean log capital, its variance and mean log productivity; how far own log capital
-    is from that mean, and own log productivity; aggregate productivity. Standardised, multiplied
-    with each other and then made orthonormal on a sample of states.
+    A view's numbers are standardised, multiplied with each other and then made orthonormal on a
+    sample of states.
 
     Parameters
     ----------
-    economy : CapitalEconomy
-    household : int
-        Whose view it is.
+    view : HouseholdView or WholeView
     states : State, shape (sample, ...)
     """
 
-    def __init__(self, economy: CapitalEconomy, household: int, states):
-        self.economy, self.household = economy, household
-        view = self._view(states)
-        self._mean, deviation = view.mean(0), view.std(0)
+    def __init__(self, view, states):
+        self.view = view
+        seen = view(states)
+        self._mean, deviation = seen.mean(0), seen.std(0)
         self._scale = torch.where(deviation > 1e-8, 1 / deviation, 0.0)
-        low, high = torch.aminmax(view, dim=0)
+        low, high = torch.aminmax(seen, dim=0)
         self._low, self._high = low - MARGIN * (high - low), high + MARGIN * (high - low)
-        products = self._products(view)
+        products = self._products(seen)
         variance, directions = torch.linalg.eigh(products.T @ products / len(products))
         kept = variance > 1e-6 * variance[-1]
         self._basis = directions[:, kept] / variance[kept].sqrt()
 
     def __call__(self, state) -> Tensor:
         """Features (*batch, features)."""
-        return self._products(self._view(state)) @ self._basis
+        return self._products(self.view(state)) @ self._basis
 
     def expected(self, state, shocks) -> Tensor:
-        """Mean features next period, when capital is `state.capital` and productivity moves on.
+        """Mean features next period, if all but what chance moves is as in `state`.
 
         Parameters
         ----------
         state : State, shape (*batch, ...)
-            Today's productivity with next period's capital.
+            What chance moves as it is today, and all the rest as it is next period.
         shocks : iterable of (Shocks, Tensor)
             The shocks that there may be, with their probabilities (*batch,).
         """
-        capital, mean = self._capital(state), 0.0
+        mean = torch.zeros((), dtype=torch.float64)
         for shock, probability in shocks:
-            view = torch.cat(
-                [capital, self._productivity(**self.economy.move_chance(state, shock))], -1
-            )
-            mean = mean + probability.unsqueeze(-1) * self._products(view)
+            following = state._replace(**self.view.economy.move_chance(state, shock))
+            mean = mean + probability.unsqueeze(-1) * self._products(self.view(following))
         return mean @ self._basis
 
-    def _view(self, state):
-        productivity = self._productivity(state.idiosyncratic, state.aggregate)
-        return torch.cat([self._capital(state), productivity], -1)
-
-    def _capital(self, state):
-        i, own = self.household, state.capital.log()
-        others = state.crowd.log() if hasattr(state, "crowd") else _without(own, i, -2)
-        if others.shape[-2] == 0:
-            return own[..., i, :]
-        variance, mean = torch.var_mean(others, -2, correction=0)
-        return torch.cat([own[..., i, :] - mean, mean, variance], -1)
-
-    def _productivity(self, idiosyncratic, aggregate):
-        own, common = (
-            chain.level(torch.arange(len(chain)), torch.float64).log()
-            for chain in (self.economy.idiosyncratic, self.economy.aggregate)
-        )
-        levels = own[idiosyncratic]
-        others = _without(levels, self.household, -1)
-        seen = [levels[..., self.household], common[aggregate]]
-        return torch.stack([*seen, others.mean(-1)] if others.shape[-1] else seen, -1)
-
-    def _products(self, view):
-        x = (view.clamp(self._low, self._high) - self._mean) * self._scale
+    def _products(self, seen):
+        x = (seen.clamp(self._low, self._high) - self._mean) * self._scale
         x = torch.cat([torch.ones_like(x[..., :1]), x], -1)
         rows, columns = torch.triu_indices(x.shape[-1], x.shape[-1])
         return x[..., rows] * x[..., columns]
 
 
-def _without(x, i, dim):
-    """A tensor without entry i of a dimension."""
-    return torch.cat([x.narrow(dim, 0, i), x.narrow(dim, i + 1, x.shape[dim] - i - 1)], dim)
-
-
 class BestResponse:
-    r"""A policy from which the first agent of one role departs.
+    r"""A policy from which one agent departs.
 
-    Its action :math:`a` becomes :math:`a e^{w^\top f(s)}`, with features :math:`f` of the state;
-    shares of output become odds times this, so that they stay feasible.
+    An action :math:`a` that is positive becomes :math:`a e^{w^\top f(s)}`, with features :math:`f`
+    of the state. Where an action has two ends, its odds are multiplied by this, and where it has
+    none, :math:`w^\top f(s)` is added, so that all stay feasible.
 
     Parameters
     ----------
@@ -108,15 +80,16 @@ class BestResponse:
         The policy.
     economy : Economy
     role : str
+    agent : int
+        Which one of the role.
     look : Look, optional
     weights : Tensor, shape (features, actions), optional
         Without them, nobody departs.
     """
 
-    def __init__(self, base, economy: Economy, role: str, look=None, weights=None):
-        self.base, self.economy, self.role = base, economy, role
+    def __init__(self, base, economy: Economy, role: str, agent: int = 0, look=None, weights=None):
+        self.base, self.economy, self.role, self.agent = base, economy, role, agent
         self.look, self.weights = look, weights
-        self._shares = economy.roles[role].shares
         stages = economy.stages
         now = next(k for k, stage in enumerate(stages) if role in stage)
         self._up_to_now = [name for stage in stages[: now + 1] for name in stage]
@@ -128,16 +101,36 @@ class BestResponse:
 
     def depart(self, state, actions, push=0.0) -> dict[str, Tensor]:
         """Actions with the agent's replaced; `push` (*batch, actions) is added to its departure."""
-        own, others = actions[self.role].tensor_split([1], dim=-2)
+        before, own, after = actions[self.role].tensor_split([self.agent, self.agent + 1], dim=-2)
         if self.weights is not None:
             push = push + (self.look(state) @ self.weights).to(own)
-        # What is at the edge of the feasible range could not be multiplied away from it.
-        own = own.clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE if self._shares else None)
-        new = own * torch.as_tensor(push).exp().unsqueeze(-2)
-        if self._shares:
-            new = new / (1 + (new - own).sum(-1, keepdim=True))
-        actions = dict(actions) | {self.role: torch.cat([new, others], -2)}
+        new = departed(self.economy.roles[self.role], own, torch.as_tensor(push).unsqueeze(-2))
+        batch = new.shape[:-2]
+        others = [x.expand(*batch, *x.shape[-2:]) for x in (before, after)]
+        actions = dict(actions) | {self.role: torch.cat([others[0], new, others[1]], -2)}
         if len(self._up_to_now) < len(self.economy.roles):
             # Those who move later see the departure.
             actions = dict(self.base(state, {name: actions[name] for name in self._up_to_now}))
         return actions
+
+
+def departed(role: Role, action: Tensor, push: Tensor) -> Tensor:
+    """Feasible actions (*batch, agents, actions), pushed away from `action`.
+
+    What is at the edge of the feasible range could not be pushed away from it, and is taken as
+    next to it.
+    """
+    low, high = role.low, role.high
+    if role.shares:
+        own = action.clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+        new = own * push.exp()
+        return new / (1 + (new - own).sum(-1, keepdim=True))
+    if math.isfinite(low) and math.isfinite(high):
+        place = ((action - low) / (high - low)).clamp(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+        new = place * push.exp()
+        return low + (high - low) * new / (1 + new - place)
+    if math.isfinite(low):
+        return low + (action - low).clamp_min(SMALLEST_SHARE) * push.exp()
+    if math.isfinite(high):
+        return high - (high - action).clamp_min(SMALLEST_SHARE) * (-push).exp()
+    return action + push

@@ -58,6 +58,27 @@ class ReferenceBeaten(UserWarning):
 
 
 @dataclass(frozen=True)
+class RoleReport:
+    """What one role loses; each is a float, or an array over runs.
+
+    Attributes
+    ----------
+    loss, loss_standard_error : float or array
+        Share of the role's `measure` that somebody who follows the reference would give up.
+    policy_error_mean, policy_error_max : float or array
+        Relative difference of the role's actions on the reference's ergodic set.
+    measure : str
+        What its welfare is measured in, such as consumption or profit.
+    """
+
+    loss: float | np.ndarray
+    loss_standard_error: float | np.ndarray
+    policy_error_mean: float | np.ndarray
+    policy_error_max: float | np.ndarray
+    measure: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Distances between a policy and a reference; each is a float, or an array over runs.
 
@@ -67,7 +88,8 @@ class Report:
         Share of consumption, in every period and state, that somebody who follows the reference
         would give up rather than follow the policy, from the economy's initial distribution. It is
         computed from the mean welfare of all households, so that in a game it is negative where
-        everybody is better off than in the reference.
+        everybody is better off than in the reference. Where roles' welfare is measured in different
+        things, or discounted at different rates, no number stands for all (NaN): see `roles`.
     loss_standard_error : float or array
         Monte Carlo standard error of the loss.
     policy_error_mean, policy_error_max : float or array
@@ -88,6 +110,8 @@ class Report:
 
     regime : str or None
         Whose conditions the Euler residuals are of; None for the economy's own game.
+    roles : dict of str to RoleReport
+        Each role by itself, where several choose for themselves and there is a reference.
 
     Notes
     -----
@@ -108,6 +132,7 @@ class Report:
     reference_moments: dict = field(default_factory=dict)
     reference_euler_residual_max: float = float("nan")
     regime: str | None = None
+    roles: dict[str, RoleReport] = field(default_factory=dict)
 
     def __str__(self):
         rows = [
@@ -117,8 +142,17 @@ class Report:
             ("largest policy error, %", 100 * np.asarray(self.policy_error_max)),
             ("mean Euler residual, %", 100 * np.asarray(self.euler_residual_mean)),
             ("largest Euler residual, %", 100 * np.asarray(self.euler_residual_max)),
+            *(
+                row
+                for name, role in self.roles.items()
+                for row in (
+                    (f"{name}: loss in {role.measure}, %", 100 * np.asarray(role.loss)),
+                    (f"{name}: mean policy error, %", 100 * np.asarray(role.policy_error_mean)),
+                )
+            ),
             *((name, np.asarray(value)) for name, value in self.moments.items()),
         ]
+        distances = 6 + 2 * len(self.roles)
         many = rows[0][1].ndim > 0
         header = ["", *(("median", "worst run") if many else ("policy",)), "reference"]
         lines = [header]
@@ -130,7 +164,7 @@ class Report:
                 cells = [_number(value)]
             else:
                 # Distances are worst where they are largest, moments where furthest from exact.
-                away = np.abs(value - (0 if i < 6 or reference is None else reference))
+                away = np.abs(value - (0 if i < distances or reference is None else reference))
                 cells = [_number(np.median(value)), _number(value[np.argmax(away)])]
             known = reference is not None and np.isfinite(reference)
             lines.append([name, *cells, _number(reference) if known else ""])
@@ -164,7 +198,8 @@ def evaluate(
     policy : callable or Solution
         Learned or exact; with several runs, each is judged under the same shocks.
     economy : Economy
-        Its roles are judged together, those that follow another one apart.
+        Its roles are judged together and, if there are several, each by itself; those that follow
+        another one are left out.
     reference : callable or Solution, optional
         The exact policy.
     seed : int
@@ -222,26 +257,27 @@ def evaluate(
         return Report(*[nan] * 4, squeeze(means), squeeze(largest), moments=moments, regime=regime)
 
     exact = _follow(reference, economy, states, seed)
-    per_path = own.value.reshape(len(singles), paths)
-    mean = exact.value.mean()
-    exact_equivalent = economy.consumption_equivalent(mean)
-    equivalent = economy.consumption_equivalent(per_path.mean(-1))
-    # The loss is nearly linear in the difference of values: its slope scales their error.
-    difference = per_path - exact.value
-    nudge = 1e-6 * mean.abs()
-    slope = economy.consumption_equivalent(mean + nudge) - exact_equivalent
-    error = difference.std(-1) / paths**0.5 * (slope / nudge / exact_equivalent).abs()
-
     sample = exact.sample(None)
-    exact_action = _actions(economy, reference, sample)
-    # Who exactly does nothing has no relative error.
-    acts = exact_action.abs() > SMALLEST_ACTION * exact_action.abs().mean()
-    policy_errors = [(_actions(economy, p, sample) / exact_action - 1).abs()[acts] for p in singles]
+    errors = _action_errors(economy, singles, reference, sample)
+    learned = learned_roles(economy)
+    together = _are_alike(economy, learned)
+    loss, error = torch.full((2, len(singles)), torch.nan, dtype=torch.float64)
+    if together:
+        loss, error = _loss(economy, learned[0], own.together, exact.together, len(singles))
+        if claims_exactness:
+            _warn_if_beaten(economy, loss, error)
+    roles = {}
+    for name in learned if len(learned) > 1 else ():
+        numbers = _loss(economy, name, own.value[name], exact.value[name], len(singles))
+        roles[name] = RoleReport(
+            *(squeeze(x.tolist()) for x in numbers),
+            squeeze([e.mean().item() for e in errors[name]]),
+            squeeze([e.max().item() for e in errors[name]]),
+            economy.roles[name].measure,
+        )
+    policy_errors = [torch.cat(each) for each in zip(*errors.values(), strict=True)]
     residuals = [_residuals(economy, p, sample, regime) for p in singles]
     known = [_residuals(economy, reference, s, regime).max() for s in (sample, exact.early())]
-    loss = 1 - equivalent / exact_equivalent
-    if claims_exactness:
-        _warn_if_beaten(economy, loss, error)
     return Report(
         squeeze(loss.tolist()),
         squeeze(error.tolist()),
@@ -253,7 +289,44 @@ def evaluate(
         _reported(exact.moments, economy),
         torch.stack(known).max().item(),
         regime,
+        roles,
     )
+
+
+def _are_alike(economy, learned) -> bool:
+    """Whether one number can stand for the welfare of all roles."""
+    kinds = {
+        (role.measure, role.equivalent, role.discount)
+        for role in (economy.roles[name] for name in learned)
+    }
+    return len(kinds) == 1
+
+
+def _loss(economy, role, value, exact, runs) -> tuple[Tensor, Tensor]:
+    """Relative losses of each run, and their standard errors, from values (*runs, paths)."""
+    per_path = value.reshape(runs, -1)
+    mean = exact.mean()
+    exact_equivalent = economy.equivalent(role, mean)
+    loss = 1 - economy.equivalent(role, per_path.mean(-1)) / exact_equivalent
+    # The loss is nearly linear in the difference of values: its slope scales their error.
+    difference = per_path - exact
+    nudge = 1e-6 * mean.abs()
+    slope = economy.equivalent(role, mean + nudge) - exact_equivalent
+    error = difference.std(-1) / per_path.shape[1] ** 0.5 * (slope / nudge / exact_equivalent).abs()
+    return loss, error
+
+
+def _action_errors(economy, singles, reference, sample) -> dict[str, list[Tensor]]:
+    """Relative differences of actions, for each role and run, as flat lists."""
+    errors: dict[str, list[Tensor]] = {}
+    exact = reference(sample)
+    learned = [p(sample) for p in singles]
+    for name in learned_roles(economy):
+        right = exact[name]
+        # Who exactly does nothing has no relative error.
+        acts = right.abs() > SMALLEST_ACTION * right.abs().mean()
+        errors[name] = [(actions[name] / right - 1).abs()[acts] for actions in learned]
+    return errors
 
 
 def _warn_if_beaten(economy, loss, error):
@@ -281,10 +354,19 @@ def _reported(moments, economy):
 class _Followed(NamedTuple):
     """What is kept of a simulation: welfare (*runs, paths), moments, states some periods apart."""
 
-    value: Tensor
+    value: dict[str, Tensor]
+    agents: dict[str, int]
     moments: Moments
     states: list
     first_states: list
+
+    @property
+    def together(self) -> Tensor:
+        """Mean welfare of all agents, shape (*runs, paths)."""
+        n = sum(self.agents.values())
+        if len(self.agents) == 1:
+            return next(iter(self.value.values()))
+        return torch.stack([self.agents[k] * v for k, v in self.value.items()]).sum(0) / n
 
     def early(self):
         """States on the way to the ergodic set, shape (states, ...)."""
@@ -304,28 +386,26 @@ def _follow(policy, economy, start, seed) -> _Followed:
         start = map_state(lambda x: x.expand(runs, *x.shape), start)
     first = burn_in(policy, economy)
     # Policy and reference may forget at different speeds, but welfare is that of equal times.
-    counted = max(welfare_horizon(economy), SHORTEST + KEPT)
+    learned = learned_roles(economy)
+    discounts = {name: economy.discount_of(name) for name in learned}
+    counted = max(*map(welfare_horizon, discounts.values()), SHORTEST + KEPT)
     horizon = max(counted, first + KEPT)
-    learned, sums, value = learned_roles(economy), MomentSums(economy), 0.0
+    sums, value = MomentSums(economy), dict.fromkeys(learned, torch.zeros(()).double())
     early, states = [], []
     for t, state, step in walk(policy, economy, start, horizon, seed + 1):
         if t < counted:
-            rewards = torch.cat([step.rewards[name] for name in learned], -1)
-            value = value + economy.discount**t * rewards.mean(-1)
+            for name, discount in discounts.items():
+                value[name] = value[name] + discount**t * step.rewards[name].mean(-1)
         if t in EARLY:
             early.append(state)
         if t >= first:
             sums.add(state, step.info)
             if (t - first) % PERIODS_BETWEEN_STATES == 0:
                 states.append(state)
-    require_finite(value, " and ".join(learned), policy, economy, start, horizon, seed + 1)
-    return _Followed(value, sums.moments(), states, early)
-
-
-def _actions(economy, policy, state):
-    """Actions of all who choose for themselves, shape (*batch, agents, actions)."""
-    actions = policy(state)
-    return torch.cat([actions[name] for name in learned_roles(economy)], -2)
+    for name, total in value.items():
+        require_finite(total, name, policy, economy, start, horizon, seed + 1)
+    agents = {name: economy.roles[name].n_agents for name in learned}
+    return _Followed(value, agents, sums.moments(), states, early)
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -125,10 +125,12 @@ def simulate(
         If a state is impossible or an action is not a finite number.
     """
     value: dict[str, Tensor] = {}
+    discounts = {name: economy.discount_of(name) for name in economy.roles}
+    discounts = {name: economy.discount_of(name) for name in economy.roles}
     states, infos = [], []
     for t, now, step in walk(policy, economy, state, periods, seed):
         for name, reward in step.rewards.items():
-            value[name] = value.get(name, 0.0) + economy.discount**t * reward
+            value[name] = value.get(name, 0.0) + discounts[name] ** t * reward
         if t >= first and (t - first) % every == 0:
             states.append(now)
             infos.append(step.info)
@@ -204,38 +206,70 @@ def initial_states(policy, economy: Economy, paths: int, seed: int):
     return map_state(lambda x: x.expand(runs, *x.shape), state)
 
 
-def welfare_horizon(economy: Economy) -> int:
+def welfare_horizon(discount: float) -> int:
     """Periods after which discounting leaves less than a millionth."""
-    return math.ceil(math.log(SMALLEST_DISCOUNT) / math.log(economy.discount))
+    if discount == 0:
+        return 1
+    return math.ceil(math.log(SMALLEST_DISCOUNT) / math.log(discount))
 
 
-def best_fixed_action(economy: Economy, paths: int = 1024, seed: int = 0) -> FixedAction:
+def best_fixed_action(
+    economy: Economy,
+    paths: int = 1024,
+    seed: int = 0,
+    role: str | None = None,
+    others: Mapping[str, float] | None = None,
+) -> FixedAction:
     """The best rule that ignores the state: the yardstick that a learner has to beat.
 
     Parameters
     ----------
     economy : Economy
-        In which all roles have the same actions.
     paths, seed : int
         The maximum is taken on the sample of shocks that they name.
+    role : str, optional
+        Whose action and welfare it is; by default everybody's, if roles have the same actions.
+    others : dict of str to float, optional
+        What the agents of all other roles do, where `role` is given.
 
     Returns
     -------
     FixedAction
-        The physical action with the highest mean welfare when every agent always takes it.
+        The physical action with the highest mean welfare when every agent of the role, or of all,
+        always takes it.
+
+    Raises
+    ------
+    ValueError
+        If roles have different actions and it is not said whose is looked for, or a role's action
+        is missing.
     """
     learned = learned_roles(economy)
-    role = economy.roles[learned[0]]
-    horizon = welfare_horizon(economy)
+    if role is None:
+        kinds = {(r.n_actions, r.low, r.high, r.measure) for r in map(economy.roles.get, learned)}
+        alike = len(kinds) == 1
+        require(alike, "role", role, f"one of {learned}, whose actions differ, and others=... too")
+    else:
+        require(role in learned, "role", role, f"one of {learned}")
+        rest = set(economy.roles) - {role}
+        followers = {name for name in rest if economy.roles[name].follows == role}
+        told = set(others or {})
+        require(told == rest - followers, "others", others, f"an action for each of {rest}")
+    searched = learned if role is None else [role]
+    kind = economy.roles[searched[0]]
+    horizon = max(welfare_horizon(economy.discount_of(name)) for name in searched)
 
     def physical(raw: float) -> FixedAction:
-        action = role.to_physical(torch.full((1, role.n_actions), raw).double())
-        return FixedAction(economy, action[0, 0].item())
+        action = kind.to_physical(torch.full((1, kind.n_actions), raw).double())[0, 0].item()
+        if role is None:
+            return FixedAction(economy, action)
+        given = dict(others or {})
+        return FixedAction(economy, {name: given.get(name, action) for name in economy.roles})
 
     def loss(raw: float) -> float:
         policy = physical(raw)
         state = initial_states(policy, economy, paths, seed)
         value = simulate(policy, economy, state, horizon, seed, first=horizon).value
-        return -torch.cat([value[name] for name in learned], -1).mean().item()
+        return -torch.cat([value[name] for name in searched], -1).mean().item()
 
     return physical(minimize_scalar(loss, bounds=(-6.0, 6.0), method="bounded").x)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lectures_lib.agents import PPO, SAC, PPOConfig, Probing, ProbingConfig, SACConfig
-from lectures_lib.economies import Market, Planner
+from lectures_lib.economies import Market, Planner, play
+from lectures_lib.economies.play import neutral
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
 
@@ -14,7 +15,8 @@ def states(economy, batch=(16,)):
 
 
 def trained(economy, kind=Probing, config=None, iterations=3, **changes):
-    config = (config or {Probing: ProbingConfig, PPO: PPOConfig}[kind])(**SMALL | changes)
+    kinds = {Probing: ProbingConfig, PPO: PPOConfig, SAC: SACConfig}
+    config = (config or kinds[kind])(**SMALL | changes)
     agent = kind(economy, seed=0, device="cpu", config=config)
     agent.learn(iterations * agent.steps_per_iteration)
     return agent
@@ -40,18 +42,19 @@ def test_credit_is_checked():
 
 
 # ---------------------------------------------------------------------- networks of one's own
+@pytest.mark.parametrize("kind", [Probing, SAC])
 @pytest.mark.parametrize("game", [Market(3), Planner(3, 2)], ids=["Market", "goods"])
-def test_agents_with_networks_of_their_own_choose_differently_in_the_same_place(game):
+def test_agents_with_networks_of_their_own_choose_differently_in_the_same_place(game, kind):
     (role,) = game.roles
     alike = states(game, (1,))
     alike = alike._replace(
         capital=torch.ones_like(alike.capital), idiosyncratic=torch.zeros_like(alike.idiosyncratic)
     )
-    shared = trained(game).policy(alike)[role]
-    own = trained(game, shared=False).policy(alike)[role]
+    shared = trained(game, kind).policy(alike)[role]
+    own = trained(game, kind, shared=False).policy(alike)[role]
     assert torch.allclose(shared[:, 0], shared[:, 1]) and torch.allclose(shared[:, 0], shared[:, 2])
     assert not torch.allclose(own[:, 0], own[:, 1])
-    again = trained(game, shared=False).policy(states(game))[role]
+    again = trained(game, kind, shared=False).policy(states(game))[role]
     assert again.shape == (16, 3, game.n_goods)
 
 
@@ -71,28 +74,34 @@ def test_a_central_critic_sees_what_policies_do_not():
     others.idiosyncratic[:, 2] = 1 - others.idiosyncratic[:, 2]
     for central in (False, True):
         agent = trained(economy, central_critic=central)
-        agent._remember_scales()
+        agent._prepare()
         values = []
         for s in (state, others):
             s = type(s)(*(x[None, None] for x in s))
-            seen = agent._play(s, {}, look_only=True)[0]
-            values.append(agent._values("uninformed", agent._survey(s, seen)["uninformed"]))
+            survey = agent.decide(s, {}, look_only=True).surveyed["uninformed"]
+            values.append(
+                agent.values("uninformed", agent.standardise_survey("uninformed", survey))
+            )
         same = torch.equal(values[0][..., 0], values[1][..., 0])
         assert same is not central
+
+
+def test_sacs_critics_can_see_what_policies_do_not():
+    economy = Market(3, n_uninformed=3)
+    for central, inputs in ((False, 4), (True, 12)):
+        agent = trained(economy, SAC, central_critic=central)
+        networks = agent.learners["uninformed"]
+        assert networks.actor.weights[0].shape[-2] == 4
+        assert networks.critic.weights[0].shape[-2] == inputs + 1
+        assert ("uninformed surveyed" in agent.replay.fields) is central
 
 
 def test_by_default_a_critic_sees_what_the_policy_sees():
     economy = Planner(3)
     state = states(economy)
-    role = economy.roles["planner"]
-    seen = role.inputs(economy.observe(state)["planner"])
-    assert torch.equal(economy.observe_centrally(state)["planner"], seen)
-
-
-def test_sac_has_neither_separate_networks_nor_a_central_critic():
-    for setting in ({"shared": False}, {"central_critic": True}):
-        with pytest.raises(ValueError, match=next(iter(setting))):
-            SAC(Planner(), config=SACConfig(**setting))
+    played = play(economy, state, neutral(economy), survey=True)
+    for x, y in zip(played.seen["planner"], played.surveyed["planner"], strict=True):
+        assert torch.equal(x, y)
 
 
 # ---------------------------------------------------------------------- other sizes
@@ -144,7 +153,7 @@ def test_learning_can_start_from_another_agents_networks():
 def test_the_economies_of_a_pair_can_start_from_the_same_state():
     for paired in (False, True):
         agent = trained(Planner(3), PPO, paired_starts=paired)
-        capital = agent._restart().capital.unflatten(2, (-1, 2))
+        capital = agent.world.restart(agent.economy).capital.unflatten(2, (-1, 2))
         assert torch.equal(capital[:, :, :, 0], capital[:, :, :, 1]) is paired
         assert not torch.equal(capital[:, :, 0], capital[:, :, 1])
     with pytest.raises(ValueError, match="paired_starts=True: expected antithetic=True"):

@@ -225,7 +225,7 @@ def test_a_folder_is_no_file_and_is_told_before_the_work_begins(make, tmp_path):
 def test_what_is_no_state_is_refused_by_policies(make):
     policy, economy = make().policy, make.economy
     state = states(economy)
-    field, index = economy.endogenous[0], list(economy.state_shapes)[-1]
+    field, index = economy.fields.moved_by("choice")[0], list(economy.fields)[-1]
     listed = state._replace(**{field: getattr(state, field).tolist()})
     array = state._replace(**{field: getattr(state, field).numpy()})
     for wrong in (listed, array, [1.0], torch.ones(16, 1, 1)):

@@ -61,8 +61,8 @@ def test_a_crowd_does_not_explore_while_its_leaders_learn(make_actor_critic, mon
     explored = dict.fromkeys(LEARNERS, False)
     for state, actions in periods:
         with torch.no_grad():
-            mean = agent._play(state, {})[2]
-            swapped = agent._play(in_the_crowds_place(state), {})[2]
+            mean = agent.decide(state, {}).actions
+            swapped = agent.decide(in_the_crowds_place(state), {}).actions
         for name in LEARNERS:
             assert torch.equal(actions[f"{name}_crowd"], swapped[name])
             explored[name] |= not torch.allclose(actions[name], mean[name], rtol=1e-3)
@@ -112,7 +112,7 @@ def test_the_analytic_gradient_is_each_households_own(make_analytic):
         """Of three periods' utility, of all or of the one household that moves."""
         now, total = state, 0.0
         for _ in range(3):
-            _, _, actions = agent._play(now, {})
+            actions = agent.decide(now, {}).actions
             if mover is not None:
                 moves = torch.arange(2).unsqueeze(-1) == mover
                 fixed = {name: x.detach() for name, x in actions.items()}

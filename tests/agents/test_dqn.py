@@ -10,7 +10,7 @@ import torch
 from lectures_lib.agents.dqn import DQN, DQNConfig
 from lectures_lib.agents.losses import dueling_values, q_target
 from lectures_lib.agents.q_network import GreedyPolicy
-from lectures_lib.economies import BrockMirman, Economy, Monopolist, map_state
+from lectures_lib.economies import BrockMirman, Economy, Field, Fields, Monopolist, map_state
 from lectures_lib.economies.base import Role, Step
 
 SMALL = {"groups": 4, "horizon": 3, "hidden": (8,), "capacity": 60, "warm_up": 1, "batch": 8}
@@ -24,7 +24,7 @@ def small(economy=None, seeds=(0,), **changes):
 
 def iterate(agent, n):
     for _ in range(n):
-        agent._iterate()
+        agent.iterate()
         agent.iteration += 1
 
 
@@ -57,7 +57,7 @@ def test_errors_by_hand(double):
     iterate(agent, 4)
     drawn = agent.memory.sample(5)
     learner = agent.learners["firm"]
-    errors = agent._errors("firm", drawn)
+    errors = agent.errors("firm", drawn)
     assert errors.shape == (2, 5, 1, 1)
     online = learner.online(learner.scale(drawn["firm following"]))
     target = learner.target(learner.scale(drawn["firm following"]))
@@ -143,15 +143,15 @@ def test_exploration_falls_and_is_as_frequent_as_it_says():
 def test_common_shocks_are_common_and_errors_differences():
     agent = small(replicates=3, common_shocks=True, capacity=200)
     iterate(agent, 4)
-    state = agent._carried.state
+    state = agent.world.state
     assert (state.demand == state.demand[..., :1]).all()
     assert (state.customers.std(2) > 0).all()
-    errors = agent._errors("firm", agent.memory.sample(6))
+    errors = agent.errors("firm", agent.memory.sample(6))
     assert errors.shape == (1, 6, 3, 1)
     assert errors.mean(2).abs().max() < 1e-6 and errors.abs().max() > 1e-3
     apart = small(replicates=3, groups=20, capacity=200)
     iterate(apart, 4)
-    assert not (apart._carried.state.demand == apart._carried.state.demand[..., :1]).all()
+    assert not (apart.world.state.demand == apart.world.state.demand[..., :1]).all()
 
 
 def test_policy_and_values_belong_together():
@@ -202,9 +202,8 @@ class Dilemma(Economy):
     team: bool = True
     State = Empty
     Shocks = Empty
-    endogenous = ("luck",)
     discount = 0.5
-    state_shapes = {"luck": (1,)}  # noqa: RUF012
+    fields = Fields(luck=Field((1,), "real", "chance"))
     shock_shapes = {"luck": (1,)}  # noqa: RUF012
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lectures_lib.agents import q_learning as module
 from lectures_lib.agents.q_learning import QLearning, QLearningConfig, TablePolicy
-from lectures_lib.economies import BrockMirman, Monopolist, Tables
+from lectures_lib.economies import BrockMirman, Field, Fields, Monopolist, Tables
 
 ECONOMY = Monopolist()
 
@@ -33,10 +33,8 @@ class TwoPlaces(type(ECONOMY).__mro__[1]):
     slip: float = 0.0
 
     State = TwoState
-    endogenous = ("wealth",)
     discount = 0.9
-    state_shapes = {"wealth": (1,), "place": ()}  # noqa: RUF012
-    shock_shapes = {}  # noqa: RUF012
+    fields = Fields(wealth=Field((1,)), place=Field((), "index", size=2))
 
     @cached_property
     def roles(self):
@@ -284,14 +282,14 @@ def test_learning_goes_on_from_a_file_bit_for_bit(tmp_path):
     assert np.array_equal(first.q_values, whole.q_values)
 
     half = QLearning(ECONOMY, seeds=(1, 2), config=QLearningConfig(**settings))
-    iterate, save = half._iterate, tmp_path / "agent.pt"
+    iterate, save = half.iterate, tmp_path / "agent.pt"
 
     def killed():
         if half.iteration == 5:
             raise RuntimeError("killed")
         return iterate()
 
-    half._iterate = killed
+    half.iterate = killed
     with pytest.raises(RuntimeError, match="killed"):
         half.learn(4000, show_progress=False, checkpoint=save, checkpoint_every=3)
     again = QLearning.load(save, ECONOMY)

@@ -117,7 +117,7 @@ def test_target_critics_follow_slowly():
     learner = agent.learners["planner"]
     old = [p.clone() for p in learner.targets.parameters()]
     with torch.no_grad():
-        for p in learner.critics.parameters():
+        for p in learner.critic.parameters():
             p.add_(1.0)
     agent._track()
     for before, after in zip(old, learner.targets.parameters(), strict=True):
@@ -167,7 +167,7 @@ def test_entropy_arrives_at_its_target():
     agent = make(config=config, seeds=range(2))
     agent.learn(iterations(agent, 400))
     learner, batch = agent.learners["planner"], agent.replay.sample(32)
-    x = agent._standardise("planner", batch["planner seen"])
+    x = agent.standardise("planner", batch["planner seen"])
     noise = torch.randn(*x.shape[:-1], 1, generator=torch.Generator().manual_seed(0))
     entropy = -learner.actor.sample(x, noise)[1].mean(dim=(1, 2, 3))
     expected = math.log(0.1) + 0.5 * math.log(2 * math.pi * math.e)

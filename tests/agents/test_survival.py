@@ -45,14 +45,14 @@ def test_a_stored_agent_goes_on_bit_for_bit(make, tmp_path, identical):
 
 def stop_after(agent, n):
     """Ask for an interruption, as Ctrl-C does, while iteration n is running."""
-    iterate = agent._iterate
+    iterate = agent.iterate
 
     def interrupted():
         if agent.iteration == n - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return iterate()
 
-    agent._iterate = interrupted
+    agent.iterate = interrupted
 
 
 def test_a_single_run_stays_single_in_its_file(make, tmp_path, identical):
@@ -130,7 +130,7 @@ def test_killing_at_any_moment_and_resuming_changes_nothing(tmp_path, agents, id
 # ---------------------------------------------------------------------- divergence
 def poison(agent, at, run):
     """Make one weight of one run a NaN after iteration `at`."""
-    iterate = agent._iterate
+    iterate = agent.iterate
 
     def poisoned():
         metrics = iterate()
@@ -139,7 +139,7 @@ def poison(agent, at, run):
                 agent.learners["planner"].actor.weights[0][run, 0, 0] = math.nan
         return metrics
 
-    agent._iterate = poisoned
+    agent.iterate = poisoned
 
 
 def test_a_nan_stops_training_at_the_last_good_weights(make_actor_critic, monkeypatch, identical):

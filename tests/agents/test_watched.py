@@ -117,7 +117,7 @@ def spoiled(make, what, iteration):
             if what == "reward":
                 (name,) = step.rewards
                 return step._replace(rewards={name: with_a_nan(step.rewards[name])})
-            stock = self.endogenous[0]
+            stock = self.fields.moved_by("choice")[0]
             bad = step.state._replace(**{stock: with_a_nan(getattr(step.state, stock))})
             return step._replace(state=bad)
 

@@ -2,11 +2,18 @@
 
 from collections import namedtuple
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Field,
+    Fields,
+    Market,
+    MarkovChain,
+    Monopolist,
+    Planner,
+)
 from lectures_lib.economies.base import Economy, Role, Step
 
 CHAIN = MarkovChain.symmetric((0.9, 1.1), stay=0.9)
@@ -26,10 +33,11 @@ class Saver(Economy):
 
     State = namedtuple("Wealth", "wealth")
     Shocks = Nothing
-    endogenous = ("wealth",)
     risk_aversion = 1.0
-    state_shapes: ClassVar = {"wealth": ()}
-    shock_shapes: ClassVar = {}
+
+    @property
+    def fields(self):
+        return Fields(wealth=Field())
 
     @property
     def roles(self):
@@ -57,9 +65,6 @@ class Saver(Economy):
         following = self.State((share * state.wealth) ** self.alpha)
         return Step(following, rewards, {"consumption": consumption})
 
-    def outcomes(self, state):
-        return Nothing(), torch.ones_like(state.wealth).unsqueeze(0)
-
     def consumption_equivalent(self, value):
         return ((1 - self.beta) * value).exp()
 
@@ -72,9 +77,11 @@ class RiskySaver(Saver):
 
     State = namedtuple("RiskyWealth", "wealth aggregate")
     Shocks = namedtuple("Luck", "aggregate")
-    state_shapes: ClassVar = {"wealth": (1,), "aggregate": ()}
-    shock_shapes: ClassVar = {"aggregate": ()}
     chain = "aggregate"
+
+    @property
+    def fields(self):
+        return Fields(wealth=Field((1,)), **{self.chain: Field.of(self._z)})
 
     def reset(self, batch, generator, dtype=torch.float32):
         uniform = torch.rand((*batch, 1), generator=generator, dtype=dtype)
@@ -96,10 +103,6 @@ class RiskySaver(Saver):
         following = self.State(z * (share * state.wealth) ** self.alpha, index)
         return Step(following, {"saver": consumption.log()}, {"consumption": consumption})
 
-    def outcomes(self, state):
-        uniform, probability = self._z.outcomes(state[1], state.wealth.dtype)
-        return self.Shocks(uniform), probability
-
 
 @dataclass(frozen=True)
 class WeatherSaver(RiskySaver):
@@ -109,8 +112,6 @@ class WeatherSaver(RiskySaver):
 
     State = namedtuple("WeatheredWealth", "wealth weather")
     Shocks = namedtuple("Weather", "weather")
-    state_shapes: ClassVar = {"wealth": (1,), "weather": ()}
-    shock_shapes: ClassVar = {"weather": ()}
     chain = "weather"
 
 
@@ -123,8 +124,10 @@ class Gambler(Economy):
 
     State = namedtuple("Side", "side")
     Shocks = namedtuple("Flip", "side")
-    state_shapes: ClassVar = {"side": ()}
-    shock_shapes: ClassVar = {"side": ()}
+
+    @property
+    def fields(self):
+        return Fields(side=Field.of(self.side))
 
     @property
     def roles(self):
@@ -145,10 +148,6 @@ class Gambler(Economy):
         index = self.side.next(state.side, shocks.side)
         came = self.side.level(index, bet.dtype).unsqueeze(-1)
         return Step(self.State(index), {"gambler": -((bet - came) ** 2)}, {})
-
-    def outcomes(self, state):
-        uniform, probability = self.side.outcomes(state.side, torch.float32)
-        return self.Shocks(uniform), probability
 
     def consumption_equivalent(self, value):
         return (1 - self.beta) * value

@@ -89,15 +89,20 @@ def same(a, b):
 
 
 def exogenous(economy):
-    return [name for name in economy.state_shapes if name not in economy.endogenous]
+    return economy.fields.moved_by("chance")
+
+
+def moved(economy):
+    return economy.fields.moved_by("choice")
 
 
 def luck(economy, state):
     """The product of all exogenous levels, for each agent."""
     product = torch.ones((), dtype=torch.float64)
     for name in exogenous(economy):
-        level = getattr(economy, name).level(getattr(state, name), torch.float64)
-        product = product * (level if economy.state_shapes[name] else level.unsqueeze(-1))
+        field = economy.fields[name]
+        level = field.chain.level(getattr(state, name), torch.float64)
+        product = product * (level if field.shape else level.unsqueeze(-1))
     return product
 
 

@@ -20,6 +20,7 @@ from registry import (
     from_elsewhere,
     generator,
     luck,
+    moved,
     physical,
     raw_actions,
     same,
@@ -29,7 +30,14 @@ from registry import (
 )
 
 import lectures_lib.economies as economies
-from lectures_lib.economies import Economy, Planner, map_state
+from lectures_lib.agents.inputs import (
+    action_features,
+    n_action_second_moments,
+    n_second_moments,
+    pooled_features,
+)
+from lectures_lib.economies import Economy, Planner, map_state, play
+from lectures_lib.economies.play import neutral
 
 
 # ---------------------------------------------------------------------- the registry
@@ -71,20 +79,19 @@ def test_the_last_inputs_are_second_moments(economy):
             alike[name] = 2 + 0 * alike[name] + state.aggregate[:, None, None]
     alike["idiosyncratic"] = 0 * state.idiosyncratic
     state = type(state)(**alike)
-    central = economy.observe_centrally(state)
-    for name, seen in economy.observe(state).items():
+    played = play(economy, state, neutral(economy), survey=True)
+    for name, sight in played.seen.items():
         role = economy.roles[name]
-        for inputs, n in (
-            (role.inputs(seen), role.n_second_moments),
-            (central[name], economy.n_central_second_moments(name)),
-        ):
+        for x in (sight, played.surveyed[name]):
+            inputs, n = pooled_features(*x), n_second_moments(x.population)
             largest = inputs.abs().flatten(0, -2).amax(0)
             assert (largest[len(largest) - n :] < 1e-12).all() and largest[-n - 1] > 0.1
-        assert n > 0
+            assert n > 0 or (x is sight and not role.full_information)
         if role.alike_actions:
             # Goods are alike, too, so that the distances before the spreads vanish as well.
-            n = role.n_action_second_moments
-            assert n > 0 and (role.action_inputs(seen)[..., -n:].abs() < 1e-12).all()
+            n = n_action_second_moments(sight.population, role.n_actions)
+            features = action_features(*sight, role.n_actions)
+            assert n > 0 and (features[..., -n:].abs() < 1e-12).all()
 
 
 # ---------------------------------------------------------------------- shapes, types, randomness
@@ -92,11 +99,11 @@ def test_the_last_inputs_are_second_moments(economy):
 @every_economy
 def test_leading_dimensions_are_free(economy, batch):
     state, actions, shocks = situation(economy, batch)
-    assert state._fields == tuple(economy.state_shapes)
+    assert state._fields == tuple(economy.fields)
     assert shocks._fields == tuple(economy.shock_shapes)
     step = economy.step(state, actions, shocks)
     for s in (state, step.state):
-        for name, trailing in economy.state_shapes.items():
+        for name, trailing in economy.fields.shapes.items():
             assert getattr(s, name).shape == batch + trailing, name
     for name, trailing in economy.shock_shapes.items():
         assert getattr(shocks, name).shape == batch + trailing, name
@@ -129,7 +136,7 @@ def test_shocks_broadcast_to_replicates_that_share_their_luck(economy):
     for name in exogenous(economy):
         following = getattr(step.state, name)
         assert torch.equal(following, following[:, :, :1].expand_as(following)), name
-    for name in economy.endogenous:
+    for name in moved(economy):
         assert (getattr(step.state, name).diff(dim=2) != 0).all()
     repeated = map_state(lambda x: x.expand(2, 3, 4, *x.shape[3:]), shocks)
     assert same(floats(step), floats(economy.step(state, actions, repeated)))
@@ -207,7 +214,7 @@ def test_zero_is_an_interior_action(economy):
     # At a corner the action would have no effect on rewards or on capital.
     rewards = sum(r.sum() for r in step.rewards.values())
     # Weights, because what a crowd bids more it may take from the households that it stands for.
-    following = sum(i * getattr(step.state, n).sum() for i, n in enumerate(economy.endogenous, 1))
+    following = sum(i * getattr(step.state, n).sum() for i, n in enumerate(moved(economy), 1))
     for outcome in (rewards, following):
         for slope in torch.autograd.grad(outcome, tuple(actions.values()), retain_graph=True):
             assert (slope != 0).all()
@@ -219,13 +226,13 @@ def test_gradients_agree_with_finite_differences(economy):
     names = tuple(actions)
 
     def period(*inputs):
-        k, a = inputs[: len(economy.endogenous)], inputs[len(economy.endogenous) :]
-        moved = state._replace(**dict(zip(economy.endogenous, k, strict=True)))
-        step = economy.step(moved, dict(zip(names, a, strict=True)), shocks)
-        following = [getattr(step.state, name) for name in economy.endogenous]
+        k, a = inputs[: len(moved(economy))], inputs[len(moved(economy)) :]
+        other = state._replace(**dict(zip(moved(economy), k, strict=True)))
+        step = economy.step(other, dict(zip(names, a, strict=True)), shocks)
+        following = [getattr(step.state, name) for name in moved(economy)]
         return (*step.rewards.values(), *following)
 
-    inputs = [getattr(state, name) for name in economy.endogenous] + list(actions.values())
+    inputs = [getattr(state, name) for name in moved(economy)] + list(actions.values())
     inputs = [x.clone().requires_grad_() for x in inputs]
     # Rounding in quantities of size 30 over steps of 2e-6 leaves errors of some 1e-8.
     assert torch.autograd.gradcheck(period, inputs, eps=1e-6, atol=1e-7, rtol=1e-6)
@@ -236,11 +243,11 @@ def conditional_mean(economy, state):
     """E[product of next levels | state], from the chains' own matrices."""
     mean = torch.ones((), dtype=torch.float64)
     for name in exogenous(economy):
-        chain = getattr(economy, name)
+        chain = economy.fields[name].chain
         as_tensor = partial(torch.tensor, dtype=torch.float64)
         following = as_tensor(chain.transition) @ as_tensor(chain.values)
         factor = following[getattr(state, name)]
-        mean = mean * (factor if economy.state_shapes[name] else factor.unsqueeze(-1))
+        mean = mean * (factor if economy.fields.shapes[name] else factor.unsqueeze(-1))
     return mean
 
 
@@ -293,13 +300,13 @@ def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy)
         assert torch.equal(getattr(nearby, name), getattr(state, name)), name
     shifts = {
         name: (getattr(nearby, name) / getattr(state, name)).log().flatten(2) / scale
-        for name in economy.endogenous
+        for name in moved(economy)
     }
     stratum = torch.arange(n).unsqueeze(-1)
     centre = 2 * (stratum.squeeze() + 0.5) / n - 1
     for i, shift in enumerate(shifts.values()):
         entries = shift.shape[-1]
-        several = sum(n > 1 for n in economy.state_shapes[economy.endogenous[0]])
+        several = sum(n > 1 for n in economy.fields.shapes[moved(economy)[0]])
         assert shift.abs().max() <= 1 + several
         if entries == 1:
             covered = ((shift + 1) / 2 * n).floor()
@@ -320,7 +327,7 @@ def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy)
 def test_a_single_state_can_be_perturbed(economy):
     state = economy.reset((), generator())
     nearby = economy.perturb(state, generator(1), 0.1)
-    for name in economy.endogenous:
+    for name in moved(economy):
         assert getattr(nearby, name).shape == getattr(state, name).shape
         assert not torch.equal(getattr(nearby, name), getattr(state, name))
 
@@ -344,21 +351,21 @@ def test_permuting_agents_permutes_outcomes(economy):
     def permute_roles(by_role):
         return {name: x[:, within[name]] for name, x in by_role.items()}
 
-    moved_state = permute(state, economy.state_shapes)
+    moved_state = permute(state, economy.fields.shapes)
     step = economy.step(state, actions, shocks)
-    moved = economy.step(moved_state, permute_roles(actions), permute(shocks, economy.shock_shapes))
+    there = economy.step(moved_state, permute_roles(actions), permute(shocks, economy.shock_shapes))
     for name, role in economy.roles.items():
-        alike = torch.equal(step.rewards[name], moved.rewards[name])
+        alike = torch.equal(step.rewards[name], there.rewards[name])
         assert alike == (role.n_agents == 1), name
     pairs = [
-        *zip(moved.state, permute(step.state, economy.state_shapes), strict=True),
-        (moved.info["consumption"], step.info["consumption"][:, order]),
+        *zip(there.state, permute(step.state, economy.fields.shapes), strict=True),
+        (there.info["consumption"], step.info["consumption"][:, order]),
     ]
-    for here, there in [
-        (moved.rewards, permute_roles(step.rewards)),
+    for here, other in [
+        (there.rewards, permute_roles(step.rewards)),
         (economy.observe(moved_state), permute_roles(economy.observe(state))),
     ]:
-        pairs += [(here[name], there[name]) for name in economy.roles]
+        pairs += [(here[name], other[name]) for name in economy.roles]
     for a, b in pairs:
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-15)
 

@@ -40,7 +40,7 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
     refuses(r"on meta.*on cpu", actions=actions | {name: action.to("meta")})
     refuses(r"batch shape \(3,\).*broadcast against \(4,\)", actions=actions | {name: action[:3]})
     refuses(r"batch shape \(3,\).*broadcast", shocks=map_state(lambda x: x[:3], shocks))
-    field = economy.endogenous[0]
+    field = economy.fields.moved_by("choice")[0]
     longer = torch.cat([getattr(state, field)] * 2, -1)
     refuses(rf"state\.{field} has shape", state=state._replace(**{field: longer}))
     refuses(rf"state has no field '{field}'", state=shocks)
@@ -50,7 +50,7 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
 def test_impossible_states_are_refused_where_data_enters(economy):
     state = economy.reset((4,), generator())
     economy.check_state(state)
-    name = economy.endogenous[0]
+    name = economy.fields.moved_by("choice")[0]
     for value, message in [(-1.0, "smallest entry is -1"), (math.nan, "not finite")]:
         x = getattr(state, name).clone()
         x[2] = value
@@ -100,7 +100,7 @@ def test_what_is_no_state_is_refused(economy):
 @every_economy
 def test_numbers_of_another_type_are_no_state(economy):
     state = economy.reset((3,), generator())
-    stock, index = economy.endogenous[0], exogenous(economy)[-1]
+    stock, index = economy.fields.moved_by("choice")[0], exogenous(economy)[-1]
     for field, dtype, words in [
         (stock, torch.int64, "floating-point"),
         (index, torch.float32, "indices of type torch.int64"),

@@ -162,7 +162,7 @@ def test_actions_for_an_investment_make_that_investment(economy):
     assert actions.keys() == economy.roles.keys()
     step = economy.step(state, actions, shocks)
     close(step.info["investment"], wanted)
-    for name in economy.endogenous:
+    for name in economy.fields.moved_by("choice"):
         close(getattr(step.state, name), (1 - economy.delta) * getattr(state, name) + wanted)
     # What a unit costs is what is spent on it.
     price = economy.unit_cost(wanted.sum(-2, keepdim=True))

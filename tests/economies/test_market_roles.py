@@ -6,8 +6,10 @@ import pytest
 import torch
 from registry import apart, close, situation
 
-from lectures_lib.economies import Market
+from lectures_lib.agents.inputs import pooled_features
+from lectures_lib.economies import Market, play
 from lectures_lib.economies.market import CrowdState
+from lectures_lib.economies.play import neutral
 
 ACTIONS = ["spending", "quantity"]
 
@@ -95,15 +97,23 @@ def test_initially_a_household_owns_what_its_member_of_the_crowd_owns():
     assert isinstance(state, CrowdState) and torch.equal(state.crowd, state.capital)
     assert torch.equal(state.capital, same.capital)
     assert all(torch.equal(x, y) for x, y in zip(economy.with_crowd(same), state, strict=True))
-    assert economy.endogenous == ("capital", "crowd") and ordinary.endogenous == ("capital",)
+    moved = [e.fields.moved_by("choice") for e in (economy, ordinary)]
+    assert moved == [("capital", "crowd"), ("capital",)]
+    assert economy.fields.stocks == ordinary.fields.stocks == ("capital",)
 
 
 # ---------------------------------------------------------------------- who sees what
+def inputs(economy, state):
+    """What networks would be given, by role."""
+    seen = play(economy, state, neutral(economy)).seen
+    return {name: pooled_features(*sight) for name, sight in seen.items()}
+
+
 def seen_after(economy, state, capital):
     """Which roles' last agent sees something else if the population owns `capital` instead."""
     field = "crowd" if economy.atomistic else "capital"
-    before = economy.observe(state)
-    after = economy.observe(state._replace(**{field: capital}))
+
+    before, after = inputs(economy, state), inputs(economy, state._replace(**{field: capital}))
     return {
         name: not torch.allclose(after[name][..., -1, :], before[name][..., -1, :], rtol=1e-12)
         for name in before
@@ -128,9 +138,12 @@ def test_the_uninformed_see_aggregate_capital_and_not_its_distribution(atomistic
     # The others' productivity is the informed's business, too.
     other = state.idiosyncratic.clone()
     other[:, 0] = 1 - other[:, 0]
-    after, before = (economy.observe(s) for s in (state._replace(idiosyncratic=other), state))
-    assert torch.equal(after["uninformed"], before["uninformed"])
-    assert not torch.allclose(after["informed"][:, 1:], before["informed"][:, 1:])
+    after, before = (
+        play(economy, s, neutral(economy)).seen
+        for s in (state._replace(idiosyncratic=other), state)
+    )
+    assert torch.equal(after["uninformed"].own, before["uninformed"].own)
+    assert not torch.allclose(after["informed"].population, before["informed"].population)
 
 
 @pytest.mark.parametrize("atomistic", [False, True])
@@ -155,12 +168,12 @@ def test_what_the_uninformed_see_is_own_state_and_aggregates_in_logs(atomistic):
 def test_the_informed_see_what_a_household_with_full_information_sees():
     everybody, some = Market(4, 2), Market(4, 2, n_uninformed=1)
     state, _, _ = situation(everybody)
-    household = everybody.roles["household"]
-    seen = household.inputs(everybody.observe(state)["household"])
-    informed = some.observe(state)["informed"]
-    assert some.roles["informed"].inputs(informed) is informed
-    # With three informed of four, the moments are still everybody's.
-    assert torch.equal(informed, seen[:, :3])
+    seen, informed = (play(e, state, neutral(e)).seen for e in (everybody, some))
+    own, population = informed["informed"]
+    # With three informed of four, the population is still everybody.
+    assert torch.equal(population, seen["household"].population)
+    assert torch.equal(own, seen["household"].own[:, :3])
+    assert informed["uninformed"].population is None
 
 
 def test_massless_households_see_themselves_and_the_crowd():
@@ -168,8 +181,9 @@ def test_massless_households_see_themselves_and_the_crowd():
         economy = Market(n, atomistic=True)
         state, _, _ = situation(economy)
         state = apart(economy, state)
-        before = economy.observe(state)
-        richer = economy.observe(state._replace(crowd=1.1 * state.crowd))
+
+        before = inputs(economy, state)
+        richer = inputs(economy, state._replace(crowd=1.1 * state.crowd))
         unit = n ** (-1 / 1.7)
         logs, theirs = (x[..., 0].div(unit).log() for x in (state.capital, state.crowd))
         mean = theirs.mean(-1, keepdim=True)
@@ -180,7 +194,7 @@ def test_massless_households_see_themselves_and_the_crowd():
         change = (richer["household"] - before["household"])[..., :4]
         expected = math.log(1.1) * torch.tensor([-1.0, 0, 0, 1], dtype=change.dtype)
         torch.testing.assert_close(change, expected.expand_as(change))
-        alone = economy.observe(state._replace(capital=1.1 * state.capital))
+        alone = inputs(economy, state._replace(capital=1.1 * state.capital))
         assert torch.equal(alone["household_crowd"], before["household_crowd"])
 
 
@@ -203,7 +217,7 @@ def test_roles(options, sizes):
     assert {name: role.n_agents for name, role in roles.items()} == sizes
     for name, role in roles.items():
         assert not role.team and role.n_actions == 2
-        assert role.full_information == (name == "household" and not options)
+        assert role.full_information == ("uninformed" not in name)
         assert role.follows == (name.removesuffix("_crowd") if "_crowd" in name else None)
 
 

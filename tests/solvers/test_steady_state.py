@@ -94,7 +94,9 @@ def test_by_default_households_take_prices_as_given():
 def test_capital_stays_where_it_is_without_risk(economy):
     riskless, rest = without_risk(economy), steady_state(economy)
     state = riskless.reset((3,), torch.Generator(), torch.float64)
-    stocks = {n: torch.full_like(state.capital, rest.capital) for n in riskless.endogenous}
+    stocks = {
+        n: torch.full_like(state.capital, rest.capital) for n in riskless.fields.moved_by("choice")
+    }
     state = state._replace(**stocks)
     if isinstance(economy, BrockMirman):
         action = rest.consumption

@@ -1,0 +1,194 @@
+"""One agent among others who follow a policy: a decision problem like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..parameters import require
+from .base import Economy, Sight, Step, require_economy
+from .fields import Fields
+from .tables import Tables, number_of, tabulate
+
+
+@dataclass(frozen=True)
+class Alone(Economy):
+    """The economy in which all but one agent follow a policy.
+
+    It has one role with one agent, who sees what it sees in the original economy and is rewarded
+    with its own reward. Those who move before it do so by the policy, and so do those who move
+    after it and see what it has done. Learners, solvers and measures take it as they take any
+    economy: what it can gain there is what the policy's exploitability is about. A crowd that
+    follows the agent's role keeps to the policy, too.
+
+    Parameters
+    ----------
+    economy : Economy
+    policy : callable
+        Of a single run, for all roles of the economy.
+    role : str, optional
+        Whose agent decides; needed if several roles choose for themselves.
+    agent : int
+        Which of the role's agents.
+
+    Raises
+    ------
+    ValueError
+        If there is no such role or agent, or the policy has several runs.
+
+    Examples
+    --------
+    >>> from lectures_lib.economies import FixedAction, Market
+    >>> market = Market(n_households=3)
+    >>> alone = Alone(market, FixedAction(market, 0.1))
+    >>> alone.roles["household"].n_agents
+    1
+    """
+
+    economy: Any
+    policy: Callable
+    role: str | None = None
+    agent: int = 0
+
+    def __post_init__(self):
+        require_economy(self.economy)
+        runs = getattr(self.policy, "runs", None)
+        require(runs is None, "policy", self.policy, f"one run, such as policy[0] of these {runs}")
+        known = [name for name, role in self.economy.roles.items() if role.follows is None]
+        if self.role is None and len(known) == 1:
+            object.__setattr__(self, "role", known[0])
+        require(self.role in known, "role", self.role, f"one of {known}")
+        n = self.economy.roles[self.role].n_agents
+        require(0 <= self.agent < n, "agent", self.agent, f"one of 0..{n - 1}")
+
+    @property
+    def State(self):
+        """Of the original economy."""
+        return self.economy.State
+
+    @property
+    def Shocks(self):
+        """Of the original economy."""
+        return self.economy.Shocks
+
+    @property
+    def fields(self) -> Fields:
+        """Of the original economy."""
+        return self.economy.fields
+
+    @property
+    def shock_shapes(self):
+        """Of the original economy."""
+        return self.economy.shock_shapes
+
+    @cached_property
+    def roles(self):
+        """The agent's role, with this agent alone."""
+        return {self.role: replace(self.economy.roles[self.role], n_agents=1, team=False)}
+
+    @property
+    def discount(self) -> float:
+        """The agent's."""
+        return self.economy.discount_of(self.role)
+
+    @property
+    def risk_aversion(self) -> float:
+        """Of the original economy, if it has one."""
+        return self.economy.risk_aversion
+
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """The agent's measure of welfare."""
+        return self.economy.equivalent(self.role, value)
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        """Of the original economy."""
+        return self.economy.reset(batch, generator, dtype)
+
+    def draw(self, batch, generator, dtype=torch.float32):
+        """Of the original economy."""
+        return self.economy.draw(batch, generator, dtype)
+
+    def outcomes(self, state):
+        """Of the original economy."""
+        return self.economy.outcomes(state)
+
+    def move_chance(self, state, shocks):
+        """Of the original economy."""
+        return self.economy.move_chance(state, shocks)
+
+    # ------------------------------------------------------------------ what the agent sees
+    @cached_property
+    def _earlier(self) -> tuple[str, ...]:
+        """Roles that move before the agent's."""
+        stages = self.economy.stages
+        now = next(k for k, stage in enumerate(stages) if self.role in stage)
+        return tuple(name for stage in stages[:now] for name in stage)
+
+    def _moved(self, state) -> dict[str, Tensor]:
+        """What has been done before the agent's turn."""
+        if not self._earlier:
+            return {}
+        actions = self.policy(state)
+        return {name: actions[name] for name in self._earlier}
+
+    def _one(self, x: Tensor, dim: int = -2) -> Tensor:
+        return x.narrow(dim, self.agent, 1)
+
+    def _own(self, sights) -> dict[str, Sight]:
+        own, population = sights[self.role]
+        return {self.role: Sight(self._one(own), population)}
+
+    def observe(self, state, moved=None):
+        """What the agent sees of itself in the original economy."""
+        return {self.role: self.sights(state)[self.role].own}
+
+    def sights(self, state, moved=None):
+        """What the agent sees in the original economy, the others included."""
+        return self._own(self.economy.sights(state, self._moved(state)))
+
+    def observe_centrally(self, state, moved=None):
+        """What a critic of the agent may see."""
+        return self._own(self.economy.observe_centrally(state, self._moved(state)))
+
+    # ------------------------------------------------------------------ what happens
+    def actions(self, state, actions) -> dict[str, Tensor]:
+        """Everybody's actions, if the agent does what `actions` say of its role.
+
+        Returns
+        -------
+        dict of str to Tensor, shape (*batch, agents, actions)
+        """
+        theirs = dict(self.policy(state))
+        both = theirs[self.role], actions[self.role].to(theirs[self.role])
+        batch = torch.broadcast_shapes(*(x.shape[:-2] for x in both))
+        others, own = (x.expand(*batch, *x.shape[-2:]) for x in both)
+        before, after = others[..., : self.agent, :], others[..., self.agent + 1 :, :]
+        moved = {name: theirs[name] for name in self._earlier}
+        moved[self.role] = torch.cat([before, own, after], -2)
+        stages = self.economy.stages
+        now = next(stage for stage in stages if self.role in stage)
+        moved |= {name: theirs[name] for name in now if name != self.role}
+        if len(moved) < len(self.economy.roles):
+            # Those who move later see what the agent has done.
+            moved = dict(self.policy(state, moved))
+        return moved
+
+    def transition(self, state, actions, shocks) -> Step:
+        """One period; `actions` hold the agent's (*batch, 1, actions)."""
+        step = self.economy.step(state, self.actions(state, actions), shocks)
+        rewards = {self.role: self._one(step.rewards[self.role], -1)}
+        return step._replace(rewards=rewards)
+
+    # ------------------------------------------------------------------ finite games
+    def tables(self) -> Tables:
+        """The agent's problem written out, where states and its choices are finite."""
+        return tabulate(self)
+
+    def index(self, state) -> Tensor:
+        """The number of each state in the tables, shape (*batch,)."""
+        return number_of(self, state)

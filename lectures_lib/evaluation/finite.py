@@ -1,0 +1,83 @@
+"""Best responses in finite games, by dynamic programming.
+
+Where states are indices and an agent chooses from a list, nothing has to be approximated: the
+economy in which all others follow a policy (:class:`~lectures_lib.economies.Alone`) is a Markov
+decision problem with tables. Chapter *Markov decision problems*.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..agents.q_learning import TablePolicy
+from ..economies import Alone, Economy
+from ..economies.tables import all_states, transitions_of
+from .simulation import initial_states
+
+
+def is_finite(economy: Economy, role: str) -> bool:
+    """Whether states are finitely many, and an agent of the role chooses from a list."""
+    one = economy.roles[role]
+    indices = all(field.domain == "index" for field in economy.fields.values())
+    return indices and one.choices is not None and one.n_actions == 1
+
+
+class FiniteResponse:
+    """A policy from which one agent departs, as a table says.
+
+    Parameters
+    ----------
+    alone : Alone
+    table : ndarray, shape (states,)
+        The agent's action in each state.
+    """
+
+    def __init__(self, alone: Alone, table: np.ndarray):
+        self.alone, self.own = alone, TablePolicy(alone, table)
+
+    def __call__(self, state, moved=None):
+        """Actions of every role; those of roles that have `moved` are taken as given."""
+        if moved and self.alone.role in moved:
+            return self.alone.policy(state, moved)
+        return self.alone.actions(state, self.own(state))
+
+
+def finite_response(policy, economy: Economy, role: str, agent: int, seed: int, paths: int):
+    """What :class:`.Exploitability` holds of an agent in a finite game.
+
+    Gains are exact but for the draws from the initial distribution.
+
+    Returns
+    -------
+    gain, standard_error, ergodic_gain, ergodic_standard_error : float
+    converged : bool
+    best_response : FiniteResponse
+    """
+    alone = Alone(economy, policy, role, agent)
+    tables = alone.tables()
+    solved = tables.discrete_dp().solve(method="policy_iteration")
+    state = all_states(alone)
+    rewards, moves = transitions_of(economy, state, dict(policy(state)))
+    reward = rewards[role][:, agent]
+    kept = np.linalg.solve(np.eye(len(moves)) - tables.discount * moves, reward)
+
+    def gain(weights):
+        """Of who begins in a state drawn by these weights (*any, states)."""
+        best, own = (
+            alone.consumption_equivalent(torch.tensor(weights @ v)) for v in (solved.v, kept)
+        )
+        return (best / own - 1).numpy()
+
+    starts = alone.index(initial_states(policy, economy, paths, seed))
+    drawn = torch.bincount(starts, minlength=len(kept)).double().numpy()
+    by_state = gain(np.eye(len(kept)))
+    spread = np.sqrt(drawn @ (by_state - drawn @ by_state / paths) ** 2 / paths)
+    # Where the policy leads from there in the long run, on average over time.
+    late, doubled = drawn / paths, moves
+    for _ in range(40):
+        late, doubled = (late + late @ doubled) / 2, doubled @ doubled
+    response = FiniteResponse(alone, tables.actions[solved.sigma])
+    error = float(spread / np.sqrt(paths))
+    gains = (float(gain(weights)) for weights in (drawn / paths, late / late.sum()))
+    return next(gains), error, next(gains), 0.0, True, response

@@ -1,0 +1,424 @@
+"""Every agent and measure takes any game: stages, memory, own goals, negative assets, no shocks."""
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from games import GAMES, Borrower, Rivals, Shop
+
+from lectures_lib.agents import (
+    DQN,
+    PPO,
+    SAC,
+    Analytic,
+    AnalyticConfig,
+    DQNConfig,
+    PPOConfig,
+    Probing,
+    ProbingConfig,
+    QLearning,
+    SACConfig,
+)
+from lectures_lib.economies import Alone, FixedAction, Market, map_state, play
+from lectures_lib.economies.play import neutral
+from lectures_lib.evaluation import (
+    best_fixed_action,
+    ergodic_moments,
+    evaluate,
+    exploitability,
+    impulse_response,
+    initial_states,
+    simulate,
+)
+from lectures_lib.evaluation.best_response import departed
+
+every_game = pytest.mark.parametrize("game", list(GAMES.values()), ids=list(GAMES))
+SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
+CONFIGS = {PPO: PPOConfig, Probing: ProbingConfig, SAC: SACConfig, Analytic: AnalyticConfig}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def constant(game):
+    """Some interior action of every role."""
+    values = {"shop": 0.3, "customer": 0.45, "household": 0.4, "firm": 0.6}
+    return FixedAction(game, {name: values[name] for name in game.roles})
+
+
+def make(kind, game, **options):
+    changes = SMALL if kind is not SAC else SMALL | {"batch": 16, "memory": 64}
+    if kind is DQN:
+        config = DQNConfig(groups=8, horizon=2, hidden=(8,), batch=16, capacity=64, warm_up=1)
+    else:
+        config = CONFIGS[kind](**changes | options)
+    return kind(game, seeds=(1, 2), device="cpu", config=config)
+
+
+def players(game):
+    """The learners that can play."""
+    kinds = [PPO, Probing, SAC]
+    if all(role.choices for role in game.roles.values()):
+        kinds.append(DQN)
+    if sum(role.n_agents for role in game.roles.values()) == 1:
+        kinds.append(Analytic)
+    return kinds
+
+
+# ---------------------------------------------------------------------- the contract
+@every_game
+def test_a_period_has_the_shapes_that_roles_and_fields_say(game):
+    for batch in ((), (4,), (2, 3)):
+        state = game.reset(batch, generator(), torch.float64)
+        game.check_state(state)
+        played = play(game, state, neutral(game), survey=True)
+        step = game.step(state, played.actions, game.draw(batch, generator(1), torch.float64))
+        game.check_state(step.state)
+        assert tuple(played.seen) == tuple(played.surveyed) == tuple(game.roles)
+        for name, role in game.roles.items():
+            assert played.seen[name].own.shape == (*batch, role.n_agents, role.n_features)
+            assert played.actions[name].shape == (*batch, role.n_agents, role.n_actions)
+            assert step.rewards[name].shape == (*batch, role.n_agents)
+            action = played.actions[name]
+            assert (action > role.low).all() and (action < role.high).all()
+        shocks, probability = game.outcomes(state)
+        assert probability.shape[1:] == batch
+        torch.testing.assert_close(probability.sum(0), torch.ones_like(probability[0]))
+        assert game.step(state, played.actions, shocks).state is not None
+
+
+def test_followers_see_what_leaders_have_done_and_leaders_do_not():
+    game = Shop()
+    state = game.reset((5,), generator())
+    dear = {"shop": torch.full((5, 1, 2), 0.9)}
+    played = play(game, state, neutral(game), moved=dear)
+    other = play(game, state, neutral(game))
+    assert torch.equal(played.seen["shop"].own, other.seen["shop"].own)
+    assert not torch.equal(played.seen["customer"].own, other.seen["customer"].own)
+    assert played.actions["shop"] is dear["shop"]
+
+
+def test_assets_are_moved_in_units_and_memory_is_left_alone():
+    game = Borrower()
+    state = game.reset((40, 8), generator(), torch.float64)
+    state = state._replace(assets=state.assets - 3)
+    nearby = game.perturb(state, generator(1), 0.3)
+    game.check_state(nearby)
+    shift = (nearby.assets - state.assets) / (0.3 * 0.5)
+    assert shift.abs().max() <= 1 and shift.std() > 0.4
+    shop = Shop()
+    state = shop.reset((3,), generator())
+    assert torch.equal(shop.perturb(state, generator(1), 0.3).last_offer, state.last_offer)
+
+
+def test_each_domain_is_checked():
+    shop, rivals, borrower = Shop(), Rivals(), Borrower()
+    state = shop.reset((3,), generator())
+    with pytest.raises(ValueError, match=r"state\.last_offer must be positive"):
+        shop.check_state(state._replace(last_offer=-state.last_offer))
+    state = rivals.reset((3,), generator())
+    with pytest.raises(ValueError, match=r"indices from 0 to 3; there are 3 values"):
+        rivals.check_state(state._replace(last=torch.tensor([[0, 3]] * 3)))
+    state = borrower.reset((3,), generator())
+    with pytest.raises(ValueError, match=r"state\.assets has entries that are not finite"):
+        borrower.check_state(state._replace(assets=state.assets * math.inf))
+
+
+# ---------------------------------------------------------------------- every agent
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, game in GAMES.items() for kind in players(game)]
+)
+def test_every_agent_learns_saves_and_resumes_bit_for_bit(tmp_path, name, kind):
+    game = GAMES[name]
+    whole, half = make(kind, game), make(kind, game)
+    total = 6 * whole.steps_per_iteration
+    whole.learn(total, show_progress=False)
+    half.learn(total // 2, show_progress=False)
+    # Schedules follow the budget, so that the rest has to be told from the start.
+    again = make(kind, game)
+    again.learn(total, show_progress=False)
+    path = tmp_path / "agent.pt"
+    again.save(path)
+    loaded = kind.load(path, game, device="cpu")
+    state = initial_states(whole.policy, game, 6, seed=0)
+    for role, action in whole.policy(state).items():
+        assert action.shape == (2, 6, game.roles[role].n_agents, game.roles[role].n_actions)
+        assert torch.isfinite(action).all()
+        assert torch.equal(action, loaded.policy(state)[role])
+    before = make(kind, game).policy(state)
+    after = whole.policy(state)
+    assert any(not torch.equal(before[role], after[role]) for role in after)
+
+
+@every_game
+@pytest.mark.parametrize("options", [{"shared": False}, {"central_critic": True}], ids=str)
+def test_networks_of_ones_own_and_central_critics(game, options):
+    for kind in (PPO, SAC):
+        agent = make(kind, game, **options)
+        agent.learn(3 * agent.steps_per_iteration, show_progress=False)
+        state = initial_states(agent.policy, game, 6, seed=0)
+        assert all(torch.isfinite(a).all() for a in agent.policy(state).values())
+
+
+def test_a_central_critic_sees_what_leaders_did():
+    agent = make(PPO, Shop(), central_critic=True)
+    agent.learn(2 * agent.steps_per_iteration, show_progress=False)
+    assert agent.learners["customer"].critic.weights[0].shape[-2] == 4 + 4 + 10
+
+
+@pytest.mark.learning
+def test_a_follower_learns_to_respond_to_offers():
+    """With noisy offers, customers find the closed form of their share."""
+    game = Shop()
+    config = PPOConfig(noise=(0.4, 0.3), final_rate=0.1)
+    agent = PPO(game, seed=0, device="cpu", config=config)
+    agent.learn(400_000, show_progress=False)
+    state = game.reset((200,), generator(3))
+    offer = 0.4 + 0.6 * torch.rand((200, 2), generator=generator(4))
+    share = agent.policy(state, {"shop": offer.unsqueeze(-2)})["customer"]
+    exact = game.best_share(state, offer)
+    assert (share - exact).abs().mean() < 0.06
+    centred = [x.flatten() - x.mean() for x in (share, exact)]
+    assert torch.corrcoef(torch.stack(centred))[0, 1] > 0.8
+
+
+def test_a_role_has_its_own_discount():
+    """With a discount of zero a critic learns the reward of the period and no more."""
+    game = Shop()
+    agent = make(PPO, game)
+    agent.learn(2 * agent.steps_per_iteration, show_progress=False)
+    assert agent.economy.discount_of("shop") == 0.5
+    assert agent.economy.discount_of("customer") == 0.9
+    ratio = agent._value_scale["shop"] * 0.5
+    spread = agent.learners["shop"].reward_scale.variance.sqrt().float()
+    # The scale of the last iteration is that of the rewards before it.
+    assert ratio.shape[0] == spread.shape[0] and torch.isfinite(ratio).all()
+
+
+# ---------------------------------------------------------------------- every measure
+@every_game
+def test_reports_are_by_role(game):
+    policy = constant(game)
+    better = evaluate(policy, game, policy, paths=32)
+    assert np.abs(np.nan_to_num(better.consumption_equivalent_loss)) < 1e-12
+    if len(game.roles) == 1:
+        assert better.roles == {}
+        return
+    worse = FixedAction(game, {"shop": 0.3, "customer": 0.2})
+    report = evaluate(worse, game, policy, paths=32)
+    assert math.isnan(report.consumption_equivalent_loss)
+    assert set(report.roles) == {"shop", "customer"}
+    assert report.roles["shop"].measure == "profit"
+    assert report.roles["customer"].measure == "consumption"
+    assert report.roles["customer"].loss > 0.01
+    assert report.roles["shop"].policy_error_mean == pytest.approx(0, abs=1e-6)
+    assert report.roles["customer"].policy_error_mean == pytest.approx(1 - 0.2 / 0.45, rel=1e-5)
+    assert "shop: loss in profit" in str(report)
+
+
+def test_a_roles_loss_is_by_its_own_discount_and_measure():
+    game = Shop()
+    dear, cheap = (FixedAction(game, {"shop": p, "customer": 0.45}) for p in (0.3, 0.4))
+    report = evaluate(cheap, game, dear, paths=64)
+    start = initial_states(None, game, 64, seed=0)
+    values = [simulate(p, game, start, 300, 1).value["shop"].mean() for p in (cheap, dear)]
+    assert report.roles["shop"].loss == pytest.approx(1 - (values[0] / values[1]).item(), rel=1e-9)
+    # Both actions of the shop are the same number: a price and a promotion.
+    profit = [2 * ((p - 0.2) * 0.45 / p - p**2 / 2) for p in (0.4, 0.3)]
+    assert report.roles["shop"].loss == pytest.approx(1 - profit[0] / profit[1], rel=1e-6)
+
+
+@every_game
+def test_moments_and_responses(game):
+    moments = ergodic_moments(constant(game), game, paths=8, periods=20)
+    assert all(np.isfinite(x.value).all() for x in moments.values())
+    if not game.fields.chains:
+        with pytest.raises(TypeError, match="no shock to respond to"):
+            impulse_response(constant(game), game)
+        return
+    (shock,) = game.fields.chains
+    response = impulse_response(constant(game), game, shock, periods=5, paths=64)
+    assert all(torch.isfinite(x).all() for x in response.values())
+
+
+def test_the_best_fixed_action_of_a_role():
+    game = Shop()
+    with pytest.raises(ValueError, match="role=None: expected one of"):
+        best_fixed_action(game)
+    with pytest.raises(ValueError, match="others=None: expected an action for each"):
+        best_fixed_action(game, role="customer")
+    found = best_fixed_action(game, role="customer", others={"shop": 0.6}, paths=64)
+    assert found.value["shop"] == 0.6
+    start = initial_states(found, game, 64, seed=0)
+
+    def welfare(share):
+        policy = FixedAction(game, {"shop": 0.6, "customer": share})
+        return simulate(policy, game, start, 132, seed=0).value["customer"].mean()
+
+    best = found.value["customer"]
+    assert welfare(best) > max(welfare(best - 0.02), welfare(best + 0.02))
+
+
+# ---------------------------------------------------------------------- one among others
+@pytest.mark.parametrize(
+    ("game", "role", "agent"),
+    [(Shop(), "shop", 0), (Shop(), "customer", 1), (Rivals(), "firm", 1), (Market(3), None, 2)],
+    ids=["leader", "follower", "finite", "market"],
+)
+def test_alone_is_the_game_with_everybody_else_on_a_policy(game, role, agent):
+    policy = constant(game) if game.roles.keys() != {"household"} else FixedAction(game, 0.1)
+    alone = Alone(game, policy, role, agent)
+    (role,) = alone.roles
+    assert alone.roles[role].n_agents == 1
+    state = game.reset((6,), generator(), torch.float64)
+    shocks = game.draw((6,), generator(1), torch.float64)
+    actions = policy(state)
+    own = {role: actions[role][..., agent : agent + 1, :]}
+    step, whole = alone.step(state, own, shocks), game.step(state, actions, shocks)
+    assert torch.equal(step.rewards[role][..., 0], whole.rewards[role][..., agent])
+    for x, y in zip(step.state, whole.state, strict=True):
+        assert torch.equal(x, y)
+    sight = play(game, state, lambda name, _: actions[name]).seen[role]
+    mine = alone.sights(state)[role]
+    assert torch.equal(mine.own, sight.own[..., agent : agent + 1, :])
+    assert (mine.population is None) == (sight.population is None)
+    again = pickle.loads(pickle.dumps(alone))
+    assert torch.equal(again.step(state, own, shocks).rewards[role], step.rewards[role])
+
+
+class Reacting:
+    """A shop that always makes the same offer, and customers who respond to any in the best way."""
+
+    def __init__(self, game, value):
+        self.game, self.value = game, value
+
+    def __call__(self, state, moved=None):
+        usual = torch.full((*state.taste.shape, 1, 2), self.value, dtype=torch.float64)
+        offer = (moved or {}).get("shop", usual)
+        return {"shop": offer, "customer": self.game.best_share(state, offer.squeeze(-2))}
+
+
+def test_those_who_move_later_see_what_the_one_has_done():
+    game = Shop()
+    alone = Alone(game, Reacting(game, 0.6), "shop")
+    state = game.reset((4,), generator(), torch.float64)
+    dear = torch.tensor([0.9, 0.5]).double().expand(4, 1, 2)
+    done = alone.actions(state, {"shop": dear})
+    assert torch.equal(done["shop"], dear)
+    assert torch.equal(done["customer"], game.best_share(state, dear.squeeze(-2)))
+
+
+def test_who_is_alone_is_checked():
+    game = Shop()
+    policy = constant(game)
+    with pytest.raises(ValueError, match="role='seller': expected one of"):
+        Alone(game, policy, "seller")
+    with pytest.raises(ValueError, match=r"agent=2: expected one of 0\.\.1"):
+        Alone(game, policy, "customer", 2)
+    with pytest.raises(ValueError, match=r"one run, such as policy\[0\]"):
+        Alone(game, make(PPO, game).policy, "shop")
+
+
+def test_a_learner_and_a_table_can_take_one_agents_place():
+    game = Rivals()
+    alone = Alone(game, FixedAction(game, 0.6), "firm")
+    for kind in (PPO, SAC, DQN):
+        agent = make(kind, alone)
+        agent.learn(3 * agent.steps_per_iteration, show_progress=False)
+    learner = QLearning(alone, seed=0)
+    learner.learn(200_000, show_progress=False)
+    state = game.reset((20,), generator())
+    # Against .6 for ever, .6 earns .2, .4 earns .18 and .8 earns .06.
+    assert (learner.policy(state)["firm"] == 0.6).all()
+
+
+# ---------------------------------------------------------------------- exploitability
+def test_a_finite_games_best_response_is_exact():
+    game = Rivals()
+    found = exploitability(FixedAction(game, 0.8), game)
+    # Undercutting for ever by a step: .4 * .9 against .6 * .5.
+    assert found.gain == pytest.approx(0.2, rel=1e-5) and found.converged
+    assert found.ergodic_gain == pytest.approx(found.gain, rel=1e-6)
+    state = game.reset((5,), generator())
+    actions = found.best_response(state)["firm"]
+    torch.testing.assert_close(actions[:, 0], torch.full((5, 1), 0.6))
+    torch.testing.assert_close(actions[:, 1], torch.full((5, 1), 0.8))
+    # At .6 each, nobody gains by .4 or .8.
+    assert exploitability(FixedAction(game, 0.6), game, agent=1).gain == pytest.approx(0, abs=1e-6)
+
+
+def test_memory_makes_punishment_possible():
+    """Who undercuts is met with the lowest price for ever: the patient do not."""
+    game = Rivals()
+
+    def grim(state, moved=None):
+        peace = (state.last == 2).all(-1)[..., None, None]
+        return {"firm": torch.where(peace, 0.8, 0.4).expand(*peace.shape[:-2], 2, 1)}
+
+    assert exploitability(grim, game).ergodic_gain == pytest.approx(0, abs=1e-6)
+    impatient = replace(game, patience=0.2)
+    at_peace = exploitability(grim, impatient).best_response
+    state = game.State(torch.full((1, 2), 2))
+    assert at_peace(state)["firm"][0, 0, 0].item() == pytest.approx(0.6)
+
+
+def test_a_followers_best_response_is_its_closed_form():
+    game = Shop()
+    found = exploitability(constant(game), game, "customer", paths=64)
+    assert found.converged and found.gain > 1e-3
+    state = game.reset((200,), generator(1), torch.float64)
+    offer = torch.full((200, 2), 0.3, dtype=torch.float64)
+    state = state._replace(last_offer=offer)  # where the policy leads
+    share = found.best_response(state)["customer"][:, :1]
+    exact = game.best_share(state, offer)[:, :1]
+    assert (share - exact).abs().max() < 5e-3
+    # Where it already does the best, there is nothing to gain.
+    nothing = exploitability(Reacting(game, 0.3), game, "customer", paths=64)
+    assert abs(nothing.gain) < 1e-5
+
+
+def test_a_leaders_gain_takes_followers_reactions_into_account():
+    game = Shop()
+    found = exploitability(Reacting(game, 0.5), game, "shop", paths=32)
+    state = game.reset((50,), generator(1), torch.float64)
+    state = state._replace(last_offer=torch.full((50, 2), 0.5, dtype=torch.float64))
+    actions = found.best_response(state)
+    assert found.converged and found.gain > 0.1
+    offer = actions["shop"].squeeze(-2)
+    torch.testing.assert_close(actions["customer"], game.best_share(state, offer))
+    # Given promotion m, the best price is the root of c (z + m) (1 + b) / b.
+    liking = game._z(state) + offer[:, 1]
+    exact = (game.cost * liking * (1 + game.bottom) / game.bottom).sqrt()
+    assert (offer[:, 0] / exact - 1).abs().max() < 0.03
+
+
+def test_departures_stay_feasible():
+    push = torch.linspace(-30, 30, 61).double()[:, None, None]
+    shop, customer = Shop().roles.values()
+    for role, action in ((shop, 0.6), (customer, 0.5)):
+        moved = departed(role, torch.full((61, 1, 1), action).double(), push)
+        assert (moved > role.low).all() and (moved <= role.high).all()
+        assert (moved.diff(dim=0) > 0).all()
+        assert moved[30].item() == pytest.approx(action)
+    free = replace(shop, low=-math.inf)
+    assert torch.equal(departed(free, torch.zeros(61, 1, 1).double(), push), push)
+    below = replace(shop, low=-math.inf, high=1.0)
+    moved = departed(below, torch.zeros(61, 1, 1).double(), push)
+    assert (moved < 1).all() and moved[30].item() == pytest.approx(0)
+
+
+def test_states_of_a_batch_are_judged_alike():
+    game = Borrower()
+    state = game.reset((3, 4), generator(), torch.float64)
+    actions = constant(game)(state)
+    step = game.step(state, actions, game.draw((3, 4), generator(1), torch.float64))
+    one = game.step(
+        map_state(lambda x: x[1], state),
+        {name: a[1] for name, a in actions.items()},
+        map_state(lambda x: x[1], game.draw((3, 4), generator(1), torch.float64)),
+    )
+    assert torch.equal(step.rewards["household"][1], one.rewards["household"])
