@@ -1,88 +1,108 @@
-"""The exercises of section 4: how precisely do planners and buyers learn, from 1 to 100?
-
-    python benchmarks/exercises.py [--only PART ...] [--print]
-
-Prints a table of every part, the median over seeds with the worst seed in brackets, and stores all
-seeds' numbers, with device, versions and command, in `benchmarks/results/exercises.json`. A part
-named by `--only` replaces the stored one; `--print` shows what is stored and runs nothing. Seconds
-are those of one core, so that other work on the machine does not shorten them.
-"""
-
-from __future__ import annotations
+"""The command line of every question."""
 
 import argparse
-import json
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import exercises_critic
-import exercises_market
-import exercises_planner
-import numpy as np
 import torch
-from record import FOLDER, aligned, provenance
 
-PATH = FOLDER / "exercises.json"
-PARTS = exercises_planner.PARTS | exercises_market.PARTS | exercises_critic.PARTS
-#: Where a number would stand if learning were exact; zero where nothing else is said.
-EXACT = {"spread": 1.0, "mean": 1.0}
-#: Numbers, and endings of names of numbers, of which no seed is the worst.
-PLAIN = (
-    "steps",
-    "seconds",
-    "capital",
-    "share",
-    "_sd",
-    "its_error",
-    "gain_error",
-    "exploitability_error",
-)
+from .record import provenance, store, stored, uncommitted
+from .table import brief, table
+
+#: A part of a question yields the names of its rows, and the rows. Its keyword arguments, all of
+#: them integers with defaults, are options of the command line.
+Part = Callable[..., Iterator[tuple[str, object]]]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--print", action="store_true")
-    arguments = parser.parse_args()
+def run(question: str, about: str, parts: Mapping[str, Part], argv: Sequence[str] | None = None):
+    """Make the parts that the command line names, store each of them and print all as tables.
+
+    Parameters
+    ----------
+    question : str
+        The name of the folder and of the file of results.
+    about : str
+        What `--help` says before it lists parts.
+    parts : dict of str to callable
+    argv : sequence of str, optional
+        Arguments of the command line, those of the process by default.
+
+    Raises
+    ------
+    SystemExit
+        If an argument is wrong, or if results would be stored that no commit has the code of.
+    """
+    parser = _parser(question, about, parts)
+    arguments = parser.parse_args(argv)
+    chosen, made = {name: parts[name] for name in arguments.only}, {}
+    given = {o: x for o in _options(parts) if (x := getattr(arguments, o)) is not None}
+    if unknown := given.keys() - _options(chosen).keys():
+        parser.error(f"no part of {', '.join(chosen)} has the option --{min(unknown)}")
+    if not arguments.print:
+        made = _make(parser, question, chosen, given, arguments.trial)
+    results = stored(question) | made
+    tables = (table(n, results[n]) if n in results else f"{n}: not stored yet" for n in chosen)
+    print("\n\n".join(tables))
+
+
+def _make(parser, question, parts, given, trial) -> dict[str, dict]:
+    changed = "" if trial else uncommitted()
+    if changed:
+        parser.error(
+            f"what is stored must be made by code that a commit holds, and these files differ:\n"
+            f"{changed}\nCommit them, or add --trial, which stores nothing"
+        )
+    # The commit of now, and not of when a long part has ended.
+    origin = {} if trial else provenance()
+    # One thread each, so that parts may run side by side and their seconds are those of one core.
     torch.set_num_threads(1)
-    for part in [] if arguments.print else arguments.only:
-        print(f"--- {part}", flush=True)
-        rows = PARTS[part]()
-        # Read again, because another part may have been stored meanwhile.
-        results = json.loads(PATH.read_text()) if PATH.exists() else {}
-        results[part] = rows
-        made = provenance(f"python benchmarks/exercises.py --only {part}")
-        results.setdefault("made", {})[part] = made
-        PATH.write_text(json.dumps(results, indent=1) + "\n")
-    stored = json.loads(PATH.read_text())
-    print("\n\n".join(table(part, stored[part]) for part in arguments.only if part in stored))
+    made: dict[str, dict] = {}
+    for name, part in parts.items():
+        print(f"--- {name}", flush=True)
+        settings = {option: given[option] for option in _options({name: part}) if option in given}
+        made[name] = {}
+        for label, row in part(**settings):
+            made[name][label] = row
+            print(brief(label, row), flush=True)
+        if not trial:
+            options = "".join(f" --{option} {value}" for option, value in settings.items())
+            command = f"{parser.prog} --only {name}{options}"
+            store(question, name, made[name], {"command": command, **origin})
+    return made
 
 
-def table(part: str, rows: dict) -> str:
-    """One part as text: a line for each row, medians over seeds and the worst seed's numbers."""
-    names = []
-    for results in rows.values():
-        numbers = [n for n, x in results[0].items() if isinstance(x, int | float) and n != "seed"]
-        names += [n for n in numbers if n not in names]
-    lines = [(part, "seeds", *names)]
-    for row, results in rows.items():
-        # Exact solutions have the name of their regime in the place of a seed.
-        together = all(isinstance(result["seed"], int) for result in results)
-        for some in [results] if together else [[result] for result in results]:
-            seeds = ",".join(str(result["seed"]) for result in some)
-            lines.append((row, seeds, *(summary(name, some) for name in names)))
-    return "\n".join(aligned(lines))
+def _parser(question, about, parts) -> argparse.ArgumentParser:
+    width = max(map(len, parts))
+    lines = (f"  {name:{width}}  {inspect.getdoc(f).splitlines()[0]}" for name, f in parts.items())
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{question}",
+        description=about,
+        epilog="parts:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="PART",
+        choices=parts,
+        default=list(parts),
+        help="parts to make, or to print; all by default",
+    )
+    parser.add_argument("--print", action="store_true", help="show what is stored, make nothing")
+    parser.add_argument("--trial", action="store_true", help="make and print, store nothing")
+    for option, defaults in _options(parts).items():
+        by_value: dict[int, list[str]] = {}
+        for part, value in defaults.items():
+            by_value.setdefault(value, []).append(part)
+        default = "; ".join(f"{value} for {', '.join(p)}" for value, p in by_value.items())
+        parser.add_argument(f"--{option}", type=int, metavar="N", help=f"by default {default}")
+    return parser
 
 
-def summary(name: str, results: list[dict]) -> str:
-    """The median over seeds, and in brackets the number that is furthest from exact."""
-    values = np.array([result[name] for result in results if result.get(name) is not None])
-    if not len(values):
-        return ""
-    median = f"{np.median(values):.3g}"
-    if name.endswith(PLAIN) or len(values) == 1:
-        return median
-    worst = values[np.argmax(np.abs(values - EXACT.get(name, 0.0)))]
-    return f"{median} ({worst:.3g})"
-
-
-if __name__ == "__main__":
-    main()
+def _options(parts) -> dict[str, dict[str, int]]:
+    """Defaults of each option by part."""
+    found: dict[str, dict[str, int]] = {}
+    for name, part in parts.items():
+        for option in inspect.signature(part).parameters.values():
+            found.setdefault(option.name, {})[name] = option.default
+    return found

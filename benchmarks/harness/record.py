@@ -1,31 +1,68 @@
-"""What every benchmark writes down beside its numbers, and how it prints them."""
+"""Stored results: a file for each question, a part at a time, and where each part comes from."""
 
+import json
+import os
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = ("torch", "numpy", "scipy", "stable-baselines3", "lectures-lib")
+#: What numbers depend on, from the root of the repository; storing some changes none of it.
+CODE = ("lectures_lib", "benchmarks", ":!benchmarks/results")
 
 
-def provenance(command: str) -> dict:
-    """Where and how a part's numbers were made."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=FOLDER
-    ).stdout.strip()
+def stored(question: str) -> dict:
+    """The parts stored so far, and in `made` where they come from."""
+    path = RESULTS / f"{question}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def store(question: str, part: str, rows: dict, made: dict) -> None:
+    """Replace one part and keep the others, also those that another process stored meanwhile."""
+    results = stored(question)
+    results[part] = rows
+    results.setdefault("made", {})[part] = made
+    path = RESULTS / f"{question}.json"
+    # Whoever reads at this moment finds the old file or the new one, never half of it.
+    new = path.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(results, indent=1) + "\n")
+    new.replace(path)
+
+
+def provenance() -> dict:
+    """Where numbers are made: the day, the machine, the software and the commit."""
     return {
-        "command": command,
         "date": date.today().isoformat(),
         "device": _processor(),
         "python": platform.python_version(),
         "versions": {name: v for name in PACKAGES if (v := _version(name))},
-        "code": commit,
+        "code": _git("rev-parse", "--short", "HEAD"),
     }
+
+
+def uncommitted() -> str:
+    """Files of code that differ from their last commit; everything, outside a repository."""
+    try:
+        return _git("status", "--porcelain", "--", *CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return "everything, because this is no git repository"
+
+
+def rounded(x):
+    """Four significant digits of each number in nested lists or arrays: enough for a figure."""
+    return [rounded(y) for y in x] if hasattr(x, "__iter__") else float(f"{x:.4g}")
+
+
+def _git(*arguments: str) -> str:
+    root = RESULTS.parents[1]
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=root, check=True
+    ).stdout.strip()
 
 
 def _processor() -> str:
@@ -41,56 +78,3 @@ def _version(package):
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def timed(function):
-    """What a call returns, and the processor seconds that it took."""
-    started = time.process_time()
-    result = function()
-    return result, time.process_time() - started
-
-
-def seconds_per_iteration(agent) -> float:
-    """Processor seconds of an iteration of an agent that has not learned yet.
-
-    The fastest of some blocks, because a busy machine makes a processor slower.
-    """
-    done, blocks = 2 * agent.config.warm_up, []
-    agent.learn(done * agent.steps_per_iteration)
-    for _ in range(5):
-        done += 12
-        _, seconds = timed(lambda: agent.learn(done * agent.steps_per_iteration))  # noqa: B023
-        blocks.append(seconds / 12)
-    return min(blocks)
-
-
-def rounded(x):
-    """Four significant digits of each number in nested lists or arrays: enough for a figure."""
-    return [rounded(y) for y in x] if hasattr(x, "__iter__") else float(f"{x:.4g}")
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells as text, the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        line[0].ljust(widths[0])
-        + "".join("  " + c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))
-        for line in lines
-    ]
-
-
-def table(results: dict, parts: Sequence[str]) -> str:
-    """The stored results as lines of text, one block for each part."""
-    blocks = []
-    for part in parts:
-        rows = results.get(part, {})
-        if not rows:
-            continue
-        names = [n for n, x in next(iter(rows.values())).items() if isinstance(x, int | float)]
-        lines = [(part, *names)]
-        lines += [
-            (label, *(f"{row[n]:.3g}" if n in row else "" for n in names))
-            for label, row in rows.items()
-        ]
-        blocks.append("\n".join(aligned(lines)))
-    return "\n\n".join(blocks)

@@ -1,44 +1,25 @@
-"""Does time iteration converge, and to the same rule, wherever it is offered?
+"""Every size and regime that time iteration is offered for, at every calibration.
 
-    python benchmarks/robustness.py [--only PART ...] [--perturbations N]
-
-Every size of `DEGREES` and `JOINT_SIZES`, in each regime, at nine calibrations; each of them again
-with all four parameters of technology and preferences multiplied by one plus a normal draw times
-1e-10. Parts are the sizes, such as `2x1`, and `2x1-joint` where households decide jointly. Stores
-seconds, updates of the unknown, the solution's own Euler residuals and how far next period's
-capital, relative to the efficient steady state, is moved by the perturbations at states of the
-initial distribution. Seconds are those of one core, for one solution.
+Each is solved for once more with all four parameters of technology and preferences multiplied by
+one plus a normal draw times 1e-10, as often as the command line says. Parts are the sizes, such as
+`2x1`, and `2x1-joint` where households decide jointly. Stored are seconds for one solution, updates
+of the unknown, the solution's own Euler residuals, and how far next period's capital, relative to
+the efficient steady state, is moved by the perturbations at states of the initial distribution.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import warnings
 from dataclasses import replace
 
 import numpy as np
-import torch
-from record import FOLDER, provenance, table, timed
 
+from benchmarks.harness import CALIBRATIONS, timed
 from lectures_lib.economies import Market, Planner
 from lectures_lib.solvers import ConvergenceError, time_iteration
 from lectures_lib.solvers.time_iteration import DEGREES, JOINT_SIZES
 from lectures_lib.solvers.visited import initial_sample, residuals_where_it_leads
 
-PATH = FOLDER / "robustness.json"
-CALIBRATIONS = {
-    "paper": {},
-    "other": {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8},
-    "quarterly": {"alpha": 0.33, "beta": 0.99, "delta": 0.025, "phi": 0.5},
-    "annual": {"alpha": 0.33, "beta": 0.96, "delta": 0.1, "phi": 0.5},
-    "risk aversion 2": {"risk_aversion": 2.0},
-    "risk aversion 5": {"risk_aversion": 5.0},
-    "phi .05": {"phi": 0.05},
-    "phi 5": {"phi": 5.0},
-    # One that no setting of the solver was chosen on.
-    "unseen": {"alpha": 0.25, "beta": 0.97, "delta": 0.15, "phi": 1.3, "risk_aversion": 3.0},
-}
 PARAMETERS = ("alpha", "beta", "delta", "phi")
 SIZE = 1e-10
 
@@ -65,7 +46,7 @@ def cell(economy, regime, perturbations):
     for number in range(perturbations + 1):
         other = perturbed(economy, number)
         try:
-            (policy, count), took = timed(lambda: time_iteration(other, regime))  # noqa: B023
+            (policy, count), took = timed(time_iteration, other, regime)
         except ConvergenceError:
             failed += 1
             continue
@@ -87,40 +68,24 @@ def cell(economy, regime, perturbations):
     }
 
 
-def parts():
-    """Economies' classes and regimes by part."""
-    name = lambda size: f"{size[0]}x{size[1]}"  # noqa: E731
-    market = {name(s): (s, [(Market, r) for r in ("competitive", "nash")]) for s in DEGREES}
-    joint = [(Planner, "planner"), (Market, "monopsony")]
-    return market | {f"{name(s)}-joint": (s, joint) for s in JOINT_SIZES}
+def part(size, kinds):
+    """The part of one size, for pairs of an economy's class and a regime."""
 
-
-def main():
-    every = parts()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=every, default=list(every))
-    parser.add_argument("--perturbations", type=int, default=5)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    # That a rule is imprecise is what is measured here.
-    warnings.simplefilter("ignore")
-    time_iteration(Market(), "competitive")  # warms the libraries up
-    for part in arguments.only:
-        size, kinds = every[part]
-        rows = {}
+    def rows(perturbations=5):
+        time_iteration(Market(), "competitive")  # warms the libraries up
         for kind, regime in kinds:
             for label, parameters in CALIBRATIONS.items():
-                row = cell(kind(*size, **parameters), regime, arguments.perturbations)
-                rows[f"{regime}, {label}"] = row
-                print(f"{part}, {regime}, {label}: {row}", flush=True)
-        # Parts may run side by side: what another has stored meanwhile is kept.
-        results = json.loads(PATH.read_text()) if PATH.exists() else {}
-        results[part] = rows
-        command = f"python benchmarks/robustness.py --perturbations {arguments.perturbations}"
-        results.setdefault("made", {})[part] = provenance(command)
-        PATH.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(json.loads(PATH.read_text()), every))
+                # That a rule is imprecise is what is measured here.
+                with warnings.catch_warnings(action="ignore"):
+                    row = cell(kind(*size, **parameters), regime, perturbations)
+                yield f"{regime}, {label}", row
+
+    regimes = " and ".join(regime for _, regime in kinds)
+    rows.__doc__ = f"Households x goods: {size[0]} x {size[1]}, {regimes}."
+    return rows
 
 
-if __name__ == "__main__":
-    main()
+MARKET = [(Market, "competitive"), (Market, "nash")]
+JOINT = [(Planner, "planner"), (Market, "monopsony")]
+PARTS = {f"{n}x{m}": part((n, m), MARKET) for n, m in DEGREES}
+PARTS |= {f"{n}x{m}-joint": part((n, m), JOINT) for n, m in JOINT_SIZES}
