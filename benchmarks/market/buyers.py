@@ -19,7 +19,7 @@ from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market
 from lectures_lib.evaluation import evaluate, exploitability
 
-from .published import REPORTED, along_given_path
+from .published import HOUSEHOLDS, along_given_path
 
 PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, groups=4)
 COMMON = PPOConfig(policy_rate=1e-2, horizon=16, groups=4, paired_starts=True)
@@ -164,7 +164,7 @@ def collusion(seeds=3, iterations=FEW_ITERATIONS):
     def learned(n, make, config):
         return on_given_path(*learn(make, Market(n), config, seeds, iterations), Market(n))
 
-    for n in REPORTED:
+    for n in HOUSEHOLDS:
         yield f"exact, N = {n}", exact_on_given_path(Market(n))
         yield f"team credit, N = {n}", learned(n, Probing, replace(PROBING, credit="team"))
     for n in (2, 5):
