@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from benchmarks.harness import rounded, timed
-from lectures_lib.agents.q_learning import QLearning, QLearningConfig
+from lectures_lib.agents import QLearning, QLearningConfig
 from lectures_lib.economies import Monopolist
 from lectures_lib.solvers.dynamic_programming import expectation, with_payoff
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.harness import rounded, timed
-from lectures_lib.agents.q_learning import QLearning, QLearningConfig
+from lectures_lib.agents import QLearning, QLearningConfig
 from lectures_lib.economies import Monopolist
 from lectures_lib.solvers import dynamic_programming as dp
 from lectures_lib.solvers.enhanced_policy_iteration import (
