@@ -1,4 +1,8 @@
-"""Finite Markov chains: how productivity moves in every economy of the book."""
+"""Finite Markov chains: how productivity moves in every economy of the book.
+
+QuantEcon is imported where a chain asks it something: it brings Numba, Sympy and SciPy along, which
+take longer to import than the economies that only name a chain.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-import quantecon
 import torch
 from torch import Tensor
 
@@ -82,7 +85,7 @@ class MarkovChain(Parameters):
     @cached_property
     def is_ergodic(self) -> bool:
         """Whether there is one stationary distribution, to which every beginning leads."""
-        return len(quantecon.MarkovChain(np.array(self.transition)).recurrent_classes) == 1
+        return len(self._quantecon().recurrent_classes) == 1
 
     @cached_property
     def stationary(self) -> np.ndarray:
@@ -93,13 +96,18 @@ class MarkovChain(Parameters):
         ValueError
             If the chain has more than one recurrent class.
         """
-        distributions = quantecon.MarkovChain(np.array(self.transition)).stationary_distributions
+        distributions = self._quantecon().stationary_distributions
         if len(distributions) != 1:
             raise ValueError(
                 f"transition={self.transition} has {len(distributions)} stationary distributions; "
                 "let every state be reached from every other."
             )
         return distributions[0]
+
+    def _quantecon(self):
+        import quantecon
+
+        return quantecon.MarkovChain(np.array(self.transition))
 
     @cached_property
     def mean(self) -> float:
@@ -147,7 +155,7 @@ def require_positive_chain(name: str, chain) -> None:
     """
     good = isinstance(chain, MarkovChain) and min(chain.values) > 0
     expected = "a MarkovChain with positive values"
-    if isinstance(chain, quantecon.MarkovChain):
+    if hasattr(chain, "state_values"):  # one of quantecon's
         expected += " of lectures_lib, such as MarkovChain(chain.state_values, chain.P) makes"
     require(good, name, chain, expected)
 

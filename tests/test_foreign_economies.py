@@ -132,6 +132,14 @@ USES = {
     ),
     "solvers.solve": (lambda e: list(solvers.solve(e).policy(states(e)).values()), UNSOLVED),
     "solvers.steady_state": (lambda e: [solvers.steady_state(e).capital], NOT_AT_REST),
+    "solvers.regimes_of": (
+        lambda e: [torch.tensor(len(solvers.regimes_of(e)))],
+        dict.fromkeys(FOREIGN, "no regime is known for .*(Saver|Gambler): expected one of Planner"),
+    ),
+    "solvers.conditions_of": (
+        lambda e: [torch.tensor(solvers.conditions_of(e, regime_of(e)).cost)],
+        NOT_FOR,
+    ),
     "solvers.time_iteration": (lambda e: [solvers.time_iteration(e, regime_of(e))[1]], NOT_FOR),
     "solvers.markov_perfect": (lambda e: [solvers.markov_perfect(e).iterations], NOT_FOR),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
@@ -194,7 +202,7 @@ NO_USE = {
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkPolicy PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
     "TrainingDiverged",
-    "solvers": "REGIMES ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
+    "solvers": "ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
     "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "
     "Report",
 }

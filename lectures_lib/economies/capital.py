@@ -7,6 +7,7 @@ and produces :math:`Y_i = z_i Z (\\prod_j K_{ij})^{\\alpha/M}`. Making :math:`I_
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -52,6 +53,29 @@ class CapitalShocks(NamedTuple):
 
     idiosyncratic: Tensor
     aggregate: Tensor
+
+
+class Accounts(NamedTuple):
+    """Who earns and spends what in a period, in units of the final good.
+
+    Attributes
+    ----------
+    price : Tensor, shape (*batch, 1, goods)
+        What households pay for a unit of each good, on average.
+    spending : Tensor, shape (*batch, households)
+        On all goods.
+    profit : Tensor, shape (*batch, goods)
+        What is left of spending once the goods have been produced.
+    rebate : Tensor, shape (*batch, 1), or zero
+        Profit that is paid back to each household.
+    consumption : Tensor, shape (*batch, households)
+    """
+
+    price: Tensor
+    spending: Tensor
+    profit: Tensor
+    rebate: Tensor | float
+    consumption: Tensor
 
 
 def spending_shares(raw: Tensor) -> Tensor:
@@ -117,6 +141,8 @@ class CapitalEconomy(Economy):
     State = CapitalState
     Shocks = CapitalShocks
     endogenous = ("capital",)
+    #: Whether what firms earn goes back to households, where there are firms.
+    rebate_profits = False
 
     def __post_init__(self):
         for name in ("n_households", "n_goods"):
@@ -176,11 +202,102 @@ class CapitalEconomy(Economy):
         return own * self.aggregate.level(state.aggregate, dtype).unsqueeze(-1)
 
     def output(self, state: CapitalState) -> Tensor:
-        """Output of each household, shape (*batch, households)."""
-        return self.productivity(state) * self._capital_services(state)
+        """What each household produces, shape (*batch, households).
 
-    def _capital_services(self, state):
-        return (self.alpha * state.capital.log().mean(-1)).exp()
+        This is the product of which capital earns a marginal product.
+        """
+        return self.productivity(state) * (self.alpha * state.capital.log().mean(-1)).exp()
+
+    def income(self, state: CapitalState, output: Tensor | None = None) -> Tensor:
+        """What each household can spend, shape (*batch, households): what it produces.
+
+        A subclass whose households have more, such as an endowment, adds it here; it earns no
+        marginal product. Choices that are shares are shares of income.
+
+        Parameters
+        ----------
+        state : CapitalState, shape (*batch, ...)
+        output : Tensor, shape (*batch, households), optional
+            What :meth:`output` says, where it has been computed.
+        """
+        return self.output(state) if output is None else output
+
+    def marginal_product(self, output: Tensor, capital: Tensor) -> Tensor:
+        r"""What a unit more of each stock produces, :math:`(\alpha/M)\, Y_i/K_{ij}`.
+
+        Parameters
+        ----------
+        output : Tensor, shape (*batch, households)
+        capital : Tensor, shape (*batch, households, goods)
+        """
+        return self.alpha / self.n_goods * output.unsqueeze(-1) / capital
+
+    @property
+    def survival(self) -> float:
+        """What is left of a unit of capital after a period."""
+        return 1 - self.delta
+
+    def next_capital(self, capital: Tensor, investment: Tensor) -> Tensor:
+        """The law of motion, shape (*batch, households, goods)."""
+        return self.survival * capital + investment
+
+    def replacement(self, capital):
+        """Investment that keeps capital where it is, of the same shape."""
+        return self.delta * capital
+
+    def production_cost(self, total: Tensor) -> Tensor:
+        """Units of the final good that are used up where `total` of a good is made."""
+        return self.phi / 2 * total.square()
+
+    @property
+    @abstractmethod
+    def cost_slope(self) -> float:
+        """What households pay for a unit of a good, per unit that is made in total."""
+
+    def unit_cost(self, total: Tensor) -> Tensor:
+        """What households pay for a unit of each good, by the total that is made."""
+        return self.cost_slope * total
+
+    def unit_cost_of(self, spending: Tensor) -> Tensor:
+        """What a unit of each good costs, (*batch, 1, M), if `spending` (*batch, N, M) buys it."""
+        total = spending.sum(-2, keepdim=True)
+        # The guard only matters when nobody spends on a good: 0 / 0 becomes 0.
+        return (self.cost_slope * total).sqrt().clamp_min(torch.finfo(total.dtype).tiny)
+
+    def paid_back(self, profit: Tensor) -> Tensor | float:
+        """What each household gets back (*batch, 1) of profits (*batch, goods)."""
+        return profit.sum(-1, keepdim=True) / self.n_households if self.rebate_profits else 0.0
+
+    def accounts(
+        self,
+        income: Tensor,
+        investment: Tensor,
+        price: Tensor | None = None,
+        rebate: Tensor | float | None = None,
+    ) -> Accounts:
+        """Who earns and spends what if households buy `investment`.
+
+        Parameters
+        ----------
+        income : Tensor, shape (*batch, households)
+        investment : Tensor, shape (*batch, households, goods)
+        price : Tensor, shape (*batch, 1, goods), optional
+            What a unit costs; by default :meth:`unit_cost` of all that is bought here.
+        rebate : Tensor, shape (*batch, 1), or float, optional
+            What each household is paid back; by default its part of the profit that is made here.
+
+        Returns
+        -------
+        Accounts
+        """
+        if price is None:
+            price = self.unit_cost(investment.sum(-2, keepdim=True))
+        bids = price * investment
+        profit = bids.sum(-2) - self.production_cost(investment.sum(-2))
+        if rebate is None:
+            rebate = self.paid_back(profit)
+        spending = bids.sum(-1)
+        return Accounts(price, spending, profit, rebate, income - spending + rebate)
 
     # ------------------------------------------------------------------ the contract of an economy
     @property

@@ -226,9 +226,10 @@ class Market(CapitalEconomy):
         """The state of massless households that own what the crowd owns."""
         return CrowdState(state.capital, state.capital, state.idiosyncratic, state.aggregate)
 
-    def unit_cost(self, total_investment: Tensor) -> Tensor:
-        """Price of a unit of each good, by the total that is bought: marginal cost."""
-        return self.phi * total_investment
+    @property
+    def cost_slope(self):
+        r"""The slope :math:`\phi` of firms' marginal cost, at which they price."""
+        return self.phi
 
     def actions_for(self, state, investment: Tensor) -> dict[str, Tensor]:
         """The actions with which households buy `investment` (*batch, N, M), all of them.
@@ -243,70 +244,64 @@ class Market(CapitalEconomy):
         for suffix, who in populations.items():
             action = investment
             if self.action == "spending":
-                action = price * investment / self.output(who).unsqueeze(-1)
+                action = price * investment / self.income(who).unsqueeze(-1)
             for name, members in self._members.items():
                 actions[name + suffix] = action[..., members, :]
         return actions
 
     def transition(self, state, actions, shocks) -> Step:
         """One period; actions are spending shares or quantities (*batch, agents, M)."""
-        capital, productivity = state.capital, self.productivity(state)
-        output = productivity * self._capital_services(state)
+        output = self.output(state)
+        income = self.income(state, output)
         action = torch.cat([actions[name] for name in self._members], -2)
-        following = {}
+        following, crowd = {}, None
         if self.atomistic:
-            crowd = self._crowd(state)
-            crowd_output = productivity * self._capital_services(crowd)
+            # Who has no mass takes price and rebate as the crowd makes them.
             theirs = torch.cat([actions[f"{name}_crowd"] for name in self._members], -2)
-            price = self._price(theirs, crowd_output)
-            bought, crowd_spending, profit = self._buy(theirs, crowd_output, price)
-            following["crowd"] = (1 - self.delta) * state.crowd + bought
-            investment, spending, _ = self._buy(action, output, price)
+            their_income = self.income(self._crowd(state))
+            price = self.price(theirs, their_income)
+            bought = self.buy(theirs, their_income, price)
+            crowd = self.accounts(their_income, bought, price)
+            following["crowd"] = self.next_capital(state.crowd, bought)
+            investment = self.buy(action, income, price)
+            books = self.accounts(income, investment, price, crowd.rebate)
         else:
-            price = self._price(action, output)
-            investment, spending, profit = self._buy(action, output, price)
-        rebate = profit.sum(-1, keepdim=True) / self.n_households if self.rebate_profits else 0.0
-        consumption = output - spending + rebate
+            price = self.price(action, income)
+            investment = self.buy(action, income, price)
+            books = self.accounts(income, investment, price)
         own, common = self.move_productivity(state, shocks)
         following |= {
-            "capital": (1 - self.delta) * capital + investment,
+            "capital": self.next_capital(state.capital, investment),
             "idiosyncratic": own,
             "aggregate": common,
         }
-        utility = self.utility(consumption)
+        utility = self.utility(books.consumption)
         rewards = {name: utility[..., members] for name, members in self._members.items()}
         if self.atomistic:
-            others = self.utility(crowd_output - crowd_spending + rebate)
+            others = self.utility(crowd.consumption)
             rewards |= {f"{n}_crowd": others[..., members] for n, members in self._members.items()}
         info = {
-            "capital": capital,
+            "capital": state.capital,
             "output": output,
-            "consumption": consumption,
-            "saving_share": spending / output,
+            "consumption": books.consumption,
+            "saving_share": books.spending / income,
             "investment": investment,
-            "productivity": productivity,
+            "productivity": self.productivity(state),
             "price": price.squeeze(-2),
-            "profit": profit,
+            "profit": (crowd or books).profit,
         }
         return Step(self.State(**following), rewards, info)
 
-    def _price(self, action, output):
-        """Price of each good (*batch, 1, M)."""
+    def price(self, action: Tensor, income: Tensor) -> Tensor:
+        """Price of each good (*batch, 1, M), if all households act so."""
         if self.action == "spending":
-            total = (action * output.unsqueeze(-1)).sum(-2, keepdim=True)
-            # The guard only matters when nobody bids for a good: 0 / 0 becomes 0.
-            return (self.phi * total).sqrt().clamp_min(torch.finfo(total.dtype).tiny)
+            return self.unit_cost_of(action * income.unsqueeze(-1))
         return self.unit_cost(action.sum(-2, keepdim=True))
 
-    def _buy(self, action, output, price):
-        """Investment (*batch, N, M), spending (*batch, N) and firms' profit (*batch, M)."""
+    def buy(self, action: Tensor, income: Tensor, price: Tensor) -> Tensor:
+        """Investment (*batch, N, M) of households that act so and meet a price (*batch, 1, M)."""
         if self.action == "spending":
-            investment = action * output.unsqueeze(-1) / price
-        else:
-            cost = (price * action).sum(-1, keepdim=True)
-            limit = (1 - SMALLEST_SHARE) * output.unsqueeze(-1)
-            investment = action * (limit / torch.maximum(cost, limit))
-        bids = price * investment
-        total = investment.sum(-2)
-        profit = bids.sum(-2) - self.phi / 2 * total.square()
-        return investment, bids.sum(-1), profit
+            return action * income.unsqueeze(-1) / price
+        cost = (price * action).sum(-1, keepdim=True)
+        limit = (1 - SMALLEST_SHARE) * income.unsqueeze(-1)
+        return action * (limit / torch.maximum(cost, limit))

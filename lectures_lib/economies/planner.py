@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-
 from .base import Role, Step
 from .capital import CapitalEconomy, CapitalState, spending_shares
 
@@ -57,28 +55,27 @@ class Planner(CapitalEconomy):
         """Each household's log capital (in units) and log productivities, (*batch, N, M + 2)."""
         return {"planner": self.own_features(state)}
 
-    def unit_cost(self, total_investment):
-        """Average cost of a unit of each good, by the total that is made."""
-        return self.phi / 2 * total_investment
+    @property
+    def cost_slope(self):
+        r"""Half of :math:`\phi`: all that is spent is used up, as :math:`\phi I_j^2/2`."""
+        return self.phi / 2
 
     def actions_for(self, state, investment):
         """The spending shares that make `investment` (*batch, N, M)."""
         cost = self.unit_cost(investment.sum(-2, keepdim=True))
-        return {"planner": cost * investment / self.output(state).unsqueeze(-1)}
+        return {"planner": cost * investment / self.income(state).unsqueeze(-1)}
 
     def transition(self, state, actions, shocks) -> Step:
         """One period; `actions["planner"]` holds spending shares (*batch, N, M)."""
         share = actions["planner"]
-        productivity = self.productivity(state)
-        output = productivity * self._capital_services(state)
-        spending = share * output.unsqueeze(-1)
-        # The guard only matters when all households spend nothing on a good: 0 / 0 becomes 0.
-        unit_cost = (self.phi / 2 * spending.sum(-2, keepdim=True)).sqrt()
-        investment = spending / unit_cost.clamp_min(torch.finfo(share.dtype).tiny)
+        output = self.output(state)
+        income = self.income(state, output)
+        spending = share * income.unsqueeze(-1)
+        investment = spending / self.unit_cost_of(spending)
         saving_share = share.sum(-1)
-        consumption = output * (1 - saving_share)
+        consumption = income * (1 - saving_share)
         next_state = CapitalState(
-            (1 - self.delta) * state.capital + investment, *self.move_productivity(state, shocks)
+            self.next_capital(state.capital, investment), *self.move_productivity(state, shocks)
         )
         info = {
             "capital": state.capital,
@@ -86,6 +83,6 @@ class Planner(CapitalEconomy):
             "consumption": consumption,
             "saving_share": saving_share,
             "investment": investment,
-            "productivity": productivity,
+            "productivity": self.productivity(state),
         }
         return Step(next_state, {"planner": self.utility(consumption)}, info)

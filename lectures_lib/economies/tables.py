@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import quantecon
 
 from ..parameters import Parameters, require
+
+if TYPE_CHECKING:
+    import quantecon
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,4 +88,6 @@ class Tables(Parameters):
 
     def discrete_dp(self) -> quantecon.markov.DiscreteDP:
         """The same problem for quantecon's solvers."""
+        import quantecon  # only here, as in `markov.py`
+
         return quantecon.markov.DiscreteDP(self.payoffs, self.transitions, self.discount)

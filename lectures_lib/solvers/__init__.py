@@ -1,24 +1,27 @@
 """What a modeller who knows the mathematics of an economy does."""
 
+# Economies join by being registered: the order is that in which messages list them.
+from . import planner, growth, monopolist, market  # noqa: F401, I001
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
 from .markov_perfect import markov_perfect
 from .piece import ConvergenceError
-from .regimes import REGIMES
+from .regimes import conditions_of, regimes_of
 from .solution import ImpreciseSolution, Solution, solve
 from .steady_state import SteadyState, steady_state, without_risk
 from .time_iteration import time_iteration
 
 __all__ = [
-    "REGIMES",
     "ConvergenceError",
     "ImpreciseSolution",
     "OutsideDomain",
     "Solution",
     "SteadyState",
+    "conditions_of",
     "euler_residuals",
     "marginal_values",
     "markov_perfect",
+    "regimes_of",
     "solve",
     "steady_state",
     "time_iteration",

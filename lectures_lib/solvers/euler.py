@@ -7,12 +7,11 @@ Chapter *Global solution*. Nothing here repeats an economy's formulas: automatic
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from functools import singledispatch
 
 import torch
 from torch import Tensor
 
-from ..economies import Market
 from ..economies.base import Economy, TooManyOutcomes, map_state
 
 # Backward passes that are taken at once: more need more memory and save no time.
@@ -53,20 +52,31 @@ def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
         If some of its agents decide jointly and others do not.
     """
     _require_economy(economy)
-    learned = [role for role in economy.roles.values() if role.follows is None]
-    teams = {role.team for role in learned}
+    teams = {role.team for role in _learned(economy)}
     if len(teams) > 1:
         raise NoEulerEquation(
             f"{type(economy).__name__} has roles that are teams and roles that are not: Euler "
             "equations are those of one team or of agents who decide each for themselves."
         )
-    if isinstance(economy, Market) and regime in ("competitive", "nash", "monopsony"):
-        return replace(economy, atomistic=regime == "competitive"), regime == "monopsony"
-    # Who is alone decides for everybody.
-    joint = teams == {True} or sum(role.n_agents for role in learned) == 1
-    if regime is None or (regime == "planner" and teams == {True}):
-        return economy, joint and not isinstance(economy, Market)
+    return game_in(economy, regime)
+
+
+@singledispatch
+def game_in(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
+    """What :func:`~.euler.in_regime` says: of any economy, its own game.
+
+    A kind of economy that has several regimes registers what they are.
+    """
+    learned = _learned(economy)
+    is_team = all(role.team for role in learned)
+    if regime is None or (regime == "planner" and is_team):
+        # Who is alone decides for everybody.
+        return economy, is_team or sum(role.n_agents for role in learned) == 1
     raise ValueError(f"regime={regime!r}: {type(economy).__name__} has no such regime.")
+
+
+def _learned(economy):
+    return [role for role in economy.roles.values() if role.follows is None]
 
 
 def _require_economy(economy) -> None:

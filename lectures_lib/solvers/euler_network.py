@@ -10,20 +10,19 @@ precision for which gradient descent would need hours.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..economies import Market
 from ..economies.base import map_state
 from ..economies.capital import CapitalEconomy
 from ..parameters import seeded
 from ..progress import progress_bar
 from .domain import Domain
 from .piece import first_plan
-from .regimes import Conditions
+from .regimes import conditions_of
+from .steady_state import without_risk
 
 #: Units in each of the two hidden layers.
 WIDTH = 12
@@ -135,17 +134,19 @@ class EulerNetworkPolicy:
     """
 
     def __init__(self, economy: CapitalEconomy, regime: str, width: int = WIDTH, seed: int = 0):
-        self.economy, self.conditions = economy, Conditions(economy, regime)
+        self.economy, self.conditions = economy, conditions_of(economy, regime)
         self.domain = Domain(0.0, math.inf, "it learns the states that the economy visits")
         generator = seeded(seed)
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
         self.network = _Network(inputs, width, generator)
-        self.unit = economy.delta * economy.efficient_capital
-        n, m = economy.n_households, economy.n_goods
-        usual = torch.full((n, m), self.unit, dtype=torch.float64)
-        product = torch.full((n,), economy.efficient_capital**economy.alpha, dtype=torch.float64)
-        self.usual_cost = self.conditions.marginal_cost(usual, product).mean()
+        self.unit = economy.replacement(economy.efficient_capital)
+        usual = torch.full_like(state.capital, economy.efficient_capital)
+        first = torch.zeros_like(state.idiosyncratic)
+        at_rest = state._replace(capital=usual, idiosyncratic=first, aggregate=first.sum())
+        income = without_risk(economy).income(at_rest)
+        cost = self.conditions.marginal_cost(economy.replacement(usual), income)
+        self.usual_cost = cost.mean()
 
     def __repr__(self):
         return f"{type(self).__name__}({self.network.width} units)"
@@ -170,21 +171,22 @@ class EulerNetworkPolicy:
         worth : Tensor, shape (*batch, N, M)
             Utility of a unit of capital now.
         """
-        c, product = self.conditions, self.economy.output(state)
+        c, output = self.conditions, self.economy.output(state)
+        income = self.economy.income(state, output)
         if c.joint:
             mean = plan.mean(-1)
             # Capital is worth more to who has less: what the search starts from.
             scarcity = (state.capital / self.economy.efficient_capital).log().mean(-1)
             value = self.usual_cost * (mean - scarcity / 2).exp()
             away = self.unit * (plan - mean.unsqueeze(-1))
-            investment = c.joint_investment(value, product, away)
-            costate = c.marginal_cost(investment, product)
+            investment = c.joint_investment(value, income, away)
+            costate = c.marginal_cost(investment, income)
             costate = costate * (value / costate.mean(-1)).unsqueeze(-1)
         else:
             investment = self.unit * (1 + plan)
-            costate = c.marginal_cost(investment, product)
-        utility = c.marginal_utility(investment, product)
-        return investment, costate, c.worth(utility, product, state.capital, costate)
+            costate = c.marginal_cost(investment, income)
+        utility = c.marginal_utility(investment, income)
+        return investment, costate, c.worth(utility, output, state.capital, costate)
 
     def residuals(self, state, following, probability, plan=None):
         """Log of what a unit of each stock will be worth, less log of what it costs.
@@ -208,7 +210,7 @@ class EulerNetworkPolicy:
         e = self.economy
         plan = self.plan(state) if plan is None else plan
         investment, cost, _ = self.decide(plan, state)
-        capital = (1 - e.delta) * state.capital + investment
+        capital = e.next_capital(state.capital, investment)
         later = type(state)(capital.expand(len(probability), *capital.shape), *following)
         tomorrow = self.plan(later)
         expected = (probability.unsqueeze(-1) * self.decide(tomorrow, later)[2]).sum(0)
@@ -222,10 +224,10 @@ class EulerNetworkPolicy:
         investment = self.decide(self.plan(state), state)[0].clamp_min(0)
         # Where the conditions within the period have no solution near the network's values, or one
         # that cannot be paid, capital is kept on average; residuals show how wrong that is.
-        product = self.economy.output(state)
-        left = self.conditions.consumption(investment, product)
-        sound = (left > 0.01 * product).all(-1)[..., None, None]
-        return torch.where(sound, investment, first_plan(self.economy, capital, product))
+        income = self.economy.income(state)
+        left = self.conditions.consumption(investment, income)
+        sound = (left > 0.01 * income).all(-1)[..., None, None]
+        return torch.where(sound, investment, first_plan(self.economy, capital, income))
 
     def __call__(self, state, moved=None):
         """Actions of every role."""
@@ -249,7 +251,7 @@ def euler_network(
     ----------
     economy : Planner or Market
     regime : str
-        One of the economy's :data:`~lectures_lib.solvers.regimes.REGIMES`.
+        One of the economy's (:func:`~lectures_lib.solvers.regimes_of`).
     tolerance : float
         Mean absolute residual, at states on which the network was not trained, at which to stop.
     seed : int
@@ -263,9 +265,7 @@ def euler_network(
     iterations : int
         Rounds of training.
     """
-    # Crowds and limits to information change no first-order condition.
-    plain = {"atomistic": False, "n_uninformed": 0} if isinstance(economy, Market) else {}
-    everybody = replace(economy, **plain)
+    everybody = conditions_of(economy, regime).economy
     policy = EulerNetworkPolicy(everybody, regime, seed=seed)
     generator = seeded(seed)
     stocks = economy.n_households * economy.n_goods

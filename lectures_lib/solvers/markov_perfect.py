@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, gmres
 from torch import Tensor
 
 from ..economies import Market
 from ..progress import progress_bar
-from .piece import ConvergenceError, output
+from .piece import ConvergenceError
 from .polynomials import Polynomials
 from .productivity import JointChain
-from .regimes import require_kind
+from .registry import require_kind
 from .solution import Solution
 from .time_iteration import LARGEST, SMALLEST, flatten_state, time_iteration
 
@@ -48,7 +47,7 @@ class StageGame:
         """Investment (points, N, M) from all choices."""
         if self.economy.action == "quantity":
             return choice
-        return choice / (self.economy.phi * choice.sum(-2, keepdim=True)).sqrt()
+        return choice / self.economy.unit_cost_of(choice)
 
     def chosen(self, investment: Tensor) -> Tensor:
         """The choices that buy `investment`."""
@@ -56,21 +55,20 @@ class StageGame:
             return investment
         return self.economy.unit_cost(investment.sum(-2, keepdim=True)) * investment
 
-    def reward(self, investment: Tensor, product: Tensor) -> Tensor:
-        """Utility (points, N) of what is left of output `product` and of rebated profit."""
-        e = self.economy
-        total = investment.sum(-2, keepdim=True)
-        consumption = product - (e.unit_cost(total) * investment).sum(-1)
-        if e.rebate_profits:
-            consumption = consumption + e.phi / 2 * total.square().sum(-1) / e.n_households
-        return e.utility(consumption)
+    def income(self, capital: Tensor, index: Tensor) -> Tensor:
+        """What households can spend (points, N) at `capital`, with productivities `index`."""
+        return self.economy.income(self.chain.state(capital, index))
 
-    def payoff(self, choice, capital, product, index, continuation=None) -> Tensor:
+    def reward(self, investment: Tensor, income: Tensor) -> Tensor:
+        """Utility (points, N) of what is left of income and of rebated profit."""
+        return self.economy.utility(self.economy.accounts(income, investment).consumption)
+
+    def payoff(self, choice, capital, income, index, continuation=None) -> Tensor:
         """Each household's utility now and later, shape (points, N)."""
         investment = self.bought(choice)
-        following = (1 - self.economy.delta) * capital + investment
+        following = self.economy.next_capital(capital, investment)
         later = (continuation or self.expected_value)(following, index)
-        return self.reward(investment, product) + self.economy.beta * later
+        return self.reward(investment, income) + self.economy.beta * later
 
     def expected_value(self, capital: Tensor, index: Tensor) -> Tensor:
         """Values (points, N) of starting next period with `capital`, coming from `index`."""
@@ -82,9 +80,9 @@ class StageGame:
         self.values = values
         self._expected = torch.einsum("st,tcn->scn", self.chain.transition, values)
 
-    def own_gradient(self, choice, capital, product, index, continuation=None) -> Tensor:
+    def own_gradient(self, choice, capital, income, index, continuation=None) -> Tensor:
         """Derivative of each household's payoff in its own choices, shape (points, N * M)."""
-        payoff = self.payoff(choice, capital, product, index, continuation)
+        payoff = self.payoff(choice, capital, income, index, continuation)
         columns = [
             torch.autograd.grad(payoff[:, i].sum(), choice, create_graph=True)[0][:, i]
             for i in range(payoff.shape[1])
@@ -92,11 +90,11 @@ class StageGame:
         return torch.cat(columns, -1)
 
     @torch.enable_grad()
-    def solve(self, choice, capital, product, index, steps=30) -> Tensor:
+    def solve(self, choice, capital, income, index, steps=30) -> Tensor:
         """Choices from which nobody wants to depart, by Newton's method from a first guess."""
         for _ in range(steps):
             choice = choice.detach().requires_grad_(True)
-            gradient = self.own_gradient(choice, capital.detach(), product.detach(), index)
+            gradient = self.own_gradient(choice, capital.detach(), income.detach(), index)
             step = self._newton(gradient, choice)
             # A step may not take more than half of what is bought of a good.
             limit = choice.detach().sum(-2, keepdim=True) / 2
@@ -107,7 +105,7 @@ class StageGame:
         if capital.requires_grad:
             # A last step carries the derivatives in capital (implicit function theorem).
             choice = choice.requires_grad_(True)
-            gradient = self.own_gradient(choice, capital, product, index)
+            gradient = self.own_gradient(choice, capital, income, index)
             choice = choice.detach() - self._newton(gradient, choice, keep=True)
         return choice
 
@@ -147,8 +145,7 @@ class MarkovPerfectPolicy:
         basis = self.game.polynomials.basis(capital.detach().flatten(-2))
         every = (basis @ self._guess.movedim(0, 1).flatten(1)).unflatten(-1, (len(self._guess), -1))
         guess = every[torch.arange(len(index)), index].reshape(capital.shape)
-        product = output(self.economy, self.game.chain.levels[index], capital)
-        return self.game.solve(guess, capital, product, index)
+        return self.game.solve(guess, capital, self.game.income(capital, index), index)
 
     def __call__(self, state, moved=None):
         """Actions of every household."""
@@ -164,22 +161,21 @@ class MarkovPerfectPolicy:
         capital as the policy says, so that errors of the approximation show. Shape (*batch, N, M).
         """
         capital, index = flatten_state(self.game.chain, state)
-        product = output(self.economy, self.game.chain.levels[index], capital)
+        income = self.game.income(capital, index)
         with torch.enable_grad():
             choice = self.choose(capital, index).detach().requires_grad_(True)
-            gain = self.game.own_gradient(choice, capital, product, index, self._backup)
+            gain = self.game.own_gradient(choice, capital, income, index, self._backup)
             cost = self.game.own_gradient(
-                choice, capital, product, index, lambda k, s: torch.zeros_like(k[..., 0])
+                choice, capital, income, index, lambda k, s: torch.zeros_like(k[..., 0])
             )
         return (gain / cost).detach().reshape(state.capital.shape)
 
     def _backup(self, capital, index):
         value = 0.0
-        for s, levels in enumerate(self.game.chain.levels):
+        for s in range(len(self.game.chain)):
             at = torch.full_like(index, s)
-            product = output(self.economy, levels, capital)
             choice = self.choose(capital, at)
-            reached = self.game.payoff(choice, capital, product, at)
+            reached = self.game.payoff(choice, capital, self.game.income(capital, at), at)
             value = value + self.game.chain.transition[index, s].unsqueeze(-1) * reached
         return value
 
@@ -235,16 +231,16 @@ def markov_perfect(
     # All nodes with each productivity in turn, as one list of points.
     capital = box.capital.unflatten(-1, (economy.n_households, -1)).repeat(n, 1, 1)
     index = torch.arange(n).repeat_interleave(len(box.capital))
-    product = output(economy, chain.levels[index], capital)
+    income = game.income(capital, index)
     # Open-loop equilibrium is where the search starts.
     open_loop, _ = time_iteration(economy, "nash")
     choice = game.chosen(open_loop.pieces[0].invest(capital, index))
     start = None
     with progress_bar(MAX_ITERATIONS, "Markov-perfect equilibrium", show_progress) as bar:
         for iteration in range(1, MAX_ITERATIONS + 1):
-            start = _values_of(game, choice, capital, product, start)
+            start = _values_of(game, choice, capital, income, start)
             game.set_values(start)
-            new = game.solve(choice, capital, product, index, steps=3)
+            new = game.solve(choice, capital, income, index, steps=3)
             change = ((new - choice).abs() / new.sum(-2, keepdim=True)).max().item()
             choice = new
             bar.update(1)
@@ -260,13 +256,15 @@ def markov_perfect(
 
 
 @torch.no_grad()
-def _values_of(game, choice, capital, product, start):
+def _values_of(game, choice, capital, income, start):
     """Value functions of a policy: the solution of a linear system, by GMRES."""
+    from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
+
     n, e = len(game.chain), game.economy
     investment = game.bought(choice)
-    following = (1 - e.delta) * capital + investment
+    following = e.next_capital(capital, investment)
     basis = game.polynomials.basis(following.flatten(-2)).unflatten(0, (n, -1))
-    reward = game.polynomials.fit(game.reward(investment, product).unflatten(0, (n, -1)))
+    reward = game.polynomials.fit(game.reward(investment, income).unflatten(0, (n, -1)))
     moves = game.polynomials.fit(basis)  # (combinations, coefficients, coefficients)
 
     def residual(flat):

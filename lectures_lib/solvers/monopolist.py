@@ -8,6 +8,8 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from ..economies import Monopolist
+from .regimes import regimes_of, resolve_regime
+from .solution import Solution, require_no_choice, solve
 
 #: Degree of the Chebyshev polynomials in customers, one for each intensity of demand.
 DEGREE = 24
@@ -100,3 +102,15 @@ def price_rule(economy: Monopolist) -> tuple[PriceRule, int]:
         if np.abs(price - before).max() < 1e-12:
             return PriceRule(e, np.linalg.solve(at_nodes, price), bounds), count
     raise RuntimeError(f"policy iteration on {e} has not converged in {ROUNDS} rounds.")
+
+
+@regimes_of.register(Monopolist)
+def _(economy):
+    return ("monopolist",)
+
+
+@solve.register(Monopolist)
+def _(economy, regime, method, domain):
+    require_no_choice(economy, method, domain)
+    found = price_rule(economy)
+    return Solution(economy, resolve_regime(economy, regime), *found, "policy iteration")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, gmres
 from torch import Tensor
 
 from .euler import jacobians
@@ -54,45 +53,46 @@ class Piece:
         self.conditions, self.chain, self.basis = conditions, chain, basis
         self.bounded = bounded
         e = conditions.economy
-        self.unit = e.delta * e.efficient_capital
+        self.unit = e.replacement(e.efficient_capital)
         nodes = basis.capital.unflatten(-1, (e.n_households, e.n_goods))
         # All nodes with each productivity in turn, as one list of points.
         self.capital = nodes.repeat(len(chain), 1, 1)
         self.index = torch.arange(len(chain)).repeat_interleave(len(nodes))
-        self.output = output(e, chain.levels[self.index], self.capital)
-        self.plan = first_plan(e, self.capital, self.output)
+        state = chain.state(self.capital, self.index)
+        self.output = e.output(state)
+        self.income = e.income(state, self.output)
+        self.plan = first_plan(e, self.capital, self.income)
         self.coefficients = self._image(self.plan)
 
     # ------------------------------------------------------------------ within a period
-    def gap(self, plan, capital, output, index, prepared, bounded):
+    def gap(self, plan, capital, income, index, prepared, bounded):
         """By how much log marginal cost exceeds the log value, and its Jacobian in the plan.
 
         A plan is investment, or, where the constraint binds, minus the slack of the condition (the
         normal map of Robinson 1992): investment is its positive part.
         """
-        e = self.conditions.economy
         investment = plan.clamp_min(0) if bounded else plan
-        following = (1 - e.delta) * capital + investment
+        following = self.conditions.economy.next_capital(capital, investment)
         value, slope = self.basis.evaluate(prepared, following.flatten(-2), index)
-        cost = self.conditions.marginal_cost(investment, output)
+        cost = self.conditions.marginal_cost(investment, income)
         gap = cost.log().flatten(-2) - value + (plan - investment).flatten(-2) / self.unit
-        jacobian = self.conditions.log_slopes(investment, output).flatten(-4, -3).flatten(-2)
+        jacobian = self.conditions.log_slopes(investment, income).flatten(-4, -3).flatten(-2)
         jacobian = jacobian - slope / following.flatten(-2).unsqueeze(-2)
         if bounded:
             identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype) / self.unit
             jacobian = torch.where((plan > 0).flatten(-2).unsqueeze(-2), jacobian, identity)
         return gap, jacobian
 
-    def solve_plan(self, plan, capital, output, index, prepared, bounded):
+    def solve_plan(self, plan, capital, income, index, prepared, bounded):
         """Plans without gaps, by a safeguarded semismooth Newton method at many points at once."""
         plan, todo = plan.clone(), torch.arange(len(plan))
         for _ in range(STEPS):
-            now, product = plan[todo], output[todo]
-            gap, jacobian = self.gap(now, capital[todo], product, index[todo], prepared, bounded)
+            now, funds = plan[todo], income[todo]
+            gap, jacobian = self.gap(now, capital[todo], funds, index[todo], prepared, bounded)
             if self.conditions.joint:
-                jacobian = self._curved(jacobian, gap, now, product, bounded)
+                jacobian = self._curved(jacobian, gap, now, funds, bounded)
             step = torch.linalg.solve(jacobian, gap).reshape(now.shape)
-            step = self._feasible(step, now, capital[todo], product, bounded)
+            step = self._feasible(step, now, capital[todo], funds, bounded)
             plan[todo] = now - step
             left = step.abs().flatten(1).amax(-1) > 1e-11 * self.unit
             todo = todo[left]
@@ -100,7 +100,7 @@ class Piece:
                 break
         return plan
 
-    def _curved(self, jacobian, gap, plan, output, bounded):
+    def _curved(self, jacobian, gap, plan, income, bounded):
         """The Jacobian with its sign made right where what is maximised is not concave.
 
         A step then leads up, to a maximum, and not to a saddle (Dauphin et al. 2014).
@@ -109,7 +109,7 @@ class Piece:
         both = free.unsqueeze(-1) & free.unsqueeze(-2)
         investment = plan.clamp_min(0) if bounded else plan
         # In units of utility the Jacobian is symmetric.
-        level = self.conditions.marginal_cost(investment, output).flatten(-2).unsqueeze(-1)
+        level = self.conditions.marginal_cost(investment, income).flatten(-2).unsqueeze(-1)
         identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype)
         hessian = torch.where(both, jacobian * level * self.unit, identity)
         hessian = (hessian + hessian.mT) / 2
@@ -126,7 +126,7 @@ class Piece:
         repaired = torch.where(both[where], repaired, jacobian[where])
         return jacobian.index_copy(0, where, repaired)
 
-    def _feasible(self, step, plan, capital, output, bounded):
+    def _feasible(self, step, plan, capital, income, bounded):
         """The step, cut where it would leave nothing to consume or next to nothing of a good.
 
         Where investment may be negative, a step may not take more than half of a stock either.
@@ -135,7 +135,7 @@ class Piece:
         step = torch.maximum(torch.minimum(step, total / 2), -total / 2)
         for _ in range(8):
             new = (plan - step).clamp_min(0) if bounded else plan - step
-            bad = (self.conditions.consumption(new, output) < 0.05 * output).any(-1)
+            bad = (self.conditions.consumption(new, income) < 0.05 * income).any(-1)
             bad = bad | (new.sum(-2) < 0.05 * total.squeeze(-2)).any(-1)
             bad = bad | (new < -0.5 * capital).flatten(-2).any(-1)
             if not bad.any():
@@ -148,8 +148,8 @@ class Piece:
         """Utility of a unit of each stock at the nodes, shape (points, stocks)."""
         investment = plan.clamp_min(0) if self.bounded else plan
         slack = (investment - plan) / self.unit
-        costate = self.conditions.marginal_cost(investment, self.output) * (-slack).exp()
-        utility = self.conditions.marginal_utility(investment, self.output)
+        costate = self.conditions.marginal_cost(investment, self.income) * (-slack).exp()
+        utility = self.conditions.marginal_utility(investment, self.income)
         return self.conditions.worth(utility, self.output, self.capital, costate).flatten(-2)
 
     def _ahead(self, worth):
@@ -167,7 +167,7 @@ class Piece:
         self.plan = self.solve_plan(
             self.plan,
             self.capital,
-            self.output,
+            self.income,
             self.index,
             self.basis.prepare(coefficients),
             self.bounded,
@@ -233,13 +233,12 @@ class Piece:
 
         The unknown's image moves because plans do; both derivatives are in closed form.
         """
-        following = (1 - self.conditions.economy.delta) * self.capital + (
-            self.plan.clamp_min(0) if self.bounded else self.plan
-        )
+        investment = self.plan.clamp_min(0) if self.bounded else self.plan
+        following = self.conditions.economy.next_capital(self.capital, investment)
         values = self.basis.linear(following.flatten(-2), self.index)
         prepared = self.basis.prepare(coefficients)
         _, jacobian = self.gap(
-            self.plan, self.capital, self.output, self.index, prepared, self.bounded
+            self.plan, self.capital, self.income, self.index, prepared, self.bounded
         )
         with torch.enable_grad():
             plan = self.plan.detach().flatten(-2).requires_grad_(True)
@@ -296,19 +295,20 @@ class Piece:
 
     def invest(self, capital: Tensor, index: Tensor) -> Tensor:
         """Investment (points, N, M) from capital and the index of productivity (points,)."""
-        out = output(self.conditions.economy, self.chain.levels[index], capital)
+        economy = self.conditions.economy
+        income = economy.income(self.chain.state(capital, index))
         with torch.no_grad():
             guess = self.basis.evaluate(self._guess, capital.flatten(-2), index)[0]
             guess = guess.reshape(capital.shape)
-            start = first_plan(self.conditions.economy, capital, out)
+            start = first_plan(economy, capital, income)
             bought = guess.clamp_min(0)
             sound = (bought.sum(-2) > 0.1 * start.sum(-2)).all(-1)
-            sound &= (self.conditions.consumption(bought, out) > 0.1 * out).all(-1)
+            sound &= (self.conditions.consumption(bought, income) > 0.1 * income).all(-1)
             guess = torch.where(sound[..., None, None], guess, start)
-            plan = self.solve_plan(guess, capital, out, index, self._prepared, True)
+            plan = self.solve_plan(guess, capital, income, index, self._prepared, True)
         if capital.requires_grad:
             # A last step of Newton's method carries the derivatives (implicit function theorem).
-            gap, jacobian = self.gap(plan, capital, out, index, self._prepared, True)
+            gap, jacobian = self.gap(plan, capital, income, index, self._prepared, True)
             step = torch.linalg.solve(jacobian.detach(), gap).reshape(plan.shape)
             plan = plan - step
         return plan.clamp_min(0)
@@ -316,6 +316,7 @@ class Piece:
 
 def _solve(residual, wanted) -> Tensor:
     """Solve a linear system, given as a function of a tensor, by GMRES, to a few digits."""
+    from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
 
     def flat(x):
         return residual(torch.from_numpy(x).reshape(wanted.shape)).flatten().numpy()
@@ -325,14 +326,9 @@ def _solve(residual, wanted) -> Tensor:
     return torch.from_numpy(step).reshape(wanted.shape)
 
 
-def output(economy, productivity, capital):
-    """Output (..., N) of households that own `capital` (..., N, M)."""
-    return productivity * (economy.alpha * capital.log().mean(-1)).exp()
-
-
-def first_plan(economy, capital, output):
-    """A feasible investment to start from: what keeps mean capital, or a quarter of output."""
-    keep = economy.delta * capital.mean((-1, -2), keepdim=True)
+def first_plan(economy, capital, income):
+    """A feasible investment to start from: what keeps mean capital, or a quarter of income."""
+    keep = economy.replacement(capital.mean((-1, -2), keepdim=True))
     parts = 4 * economy.phi * economy.n_households * economy.n_goods
-    afford = (output.amin(-1)[..., None, None] / parts).sqrt()
+    afford = (income.amin(-1)[..., None, None] / parts).sqrt()
     return torch.minimum(keep, afford) * torch.ones_like(capital)

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.polynomial import chebyshev
-from scipy.stats import qmc
 from torch import Tensor
 
 # More nodes than coefficients: least squares is steadier than interpolation in many dimensions.
@@ -42,6 +41,8 @@ class Polynomials:
         if d == 1:
             nodes = chebyshev.chebpts1(degree + 1)[:, None]
         else:
+            from scipy.stats import qmc  # where needed: it is slow to import
+
             # As Chebyshev's nodes do, these crowd towards the faces of the box.
             halton = qmc.Halton(d, rng=0).random(int(NODES_PER_COEFFICIENT * len(powers)))
             nodes = np.cos(np.pi * halton)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..economies.capital import CapitalEconomy
+from ..economies.capital import CapitalEconomy, CapitalState
 
 # Combinations whose transition matrix, in float64, takes an eighth of a gigabyte.
 MOST_COMBINATIONS = 4096
@@ -58,6 +58,12 @@ class JointChain:
 
     def __len__(self) -> int:
         return len(self.levels)
+
+    def state(self, capital: Tensor, index: Tensor) -> CapitalState:
+        """States with `capital` (*batch, N, M) that are in combination `index` (*batch,)."""
+        n = self.levels.shape[-1]
+        own = torch.stack([index // self.n_own**k % self.n_own for k in reversed(range(n))], -1)
+        return CapitalState(capital, own, index // self.n_own**n)
 
     def index(self, state) -> Tensor:
         """Which combination each state (*batch, ...) is in."""

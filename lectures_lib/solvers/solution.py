@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, singledispatch
+from functools import cached_property
 
 from torch import Tensor
 
-from ..economies import BrockMirman, Market, Monopolist, Planner
 from ..economies.base import Economy
 from .euler import euler_residuals
-from .euler_network import euler_network
-from .monopolist import price_rule
-from .piece import ConvergenceError
-from .regimes import known_kinds, require_kind, resolve_regime
+from .registry import by_kind, expected_kinds
 from .steady_state import SteadyState, steady_state
-from .time_iteration import can_iterate, time_iteration
 from .visited import Residual, residuals_where_it_leads
-
-# Mean Euler residual beyond which a rule is called imprecise.
-IMPRECISE = 3e-4
 
 
 class ImpreciseSolution(UserWarning):
@@ -80,6 +71,7 @@ class Solution:
         return steady_state(self.economy, self.regime)
 
 
+@by_kind
 def solve(
     economy: Economy,
     regime: str | None = None,
@@ -90,7 +82,9 @@ def solve(
 
     Parameters
     ----------
-    economy : Planner, Market, BrockMirman or Monopolist
+    economy : Economy
+        A Planner, Market, BrockMirman or Monopolist, or another that has registered its solver
+        (``solve.register``).
     regime : {"planner", "competitive", "nash", "monopsony"}, optional
         Whose choices rule: the planner's; or, in a market, those of households that take prices
         as given (the default), that know their own effect on prices and take the others' spending
@@ -127,83 +121,20 @@ def solve(
     >>> round(solve(Planner()).steady_state.capital, 3)
     25.634
     """
-    return _solver(economy, regime, method, domain)
-
-
-@singledispatch
-def _solver(economy, regime, method, domain) -> Solution:
-    """The solution of an economy; derived classes are solved as their bases are."""
     raise TypeError(
-        f"there is no solver for {type(economy).__name__}: {known_kinds()}. PPO learns in any "
-        "economy, and euler_residuals judges any policy."
+        f"there is no solver for {type(economy).__name__}: {expected_kinds(solve.registry)}. PPO "
+        "learns in any economy, euler_residuals judges any policy, and solve.register adds a "
+        "solver."
     )
 
 
-@_solver.register(Planner)
-@_solver.register(Market)
-def _with_capital(economy, regime, method, domain):
-    require_kind(economy, "solve")
-    regime = resolve_regime(economy, regime)
-    if method not in (None, "time iteration", "network"):
-        raise ValueError(f"method={method!r}: expected 'time iteration' or 'network'.")
-    solution = None
-    if method == "time iteration" or (method is None and can_iterate(economy, regime)):
-        try:
-            found = time_iteration(economy, regime, domain=domain)
-            solution = Solution(economy, regime, *found, "time iteration")
-        except ConvergenceError as error:
-            if method is not None:
-                raise
-            warnings.warn(
-                f"{error} A network trained on Euler residuals takes its place.",
-                ImpreciseSolution,
-                stacklevel=4,
-            )
-    if solution is None:
-        if domain is not None:
-            raise ValueError(
-                f"domain={domain}: a network learns the states that the economy visits, and no "
-                "others; only time iteration can be asked for a domain."
-            )
-        solution = Solution(economy, regime, *euler_network(economy, regime), "network")
-    _warn_if_imprecise(solution)
-    return solution
+def require_no_choice(economy, method, domain) -> None:
+    """Refuse a method or domain where there is one solution, for all states.
 
-
-def _warn_if_imprecise(solution):
-    # What is not a number is not precise either.
-    if not all(found.mean <= IMPRECISE for found in solution.residual.values()):
-        measured = "; ".join(f"{where}: {x}" for where, x in solution.residual.items())
-        warnings.warn(
-            f"the solution of {solution.economy} (regime {solution.regime!r}, found by "
-            f"{solution.method}) leaves Euler residuals of {measured}. Rely on it only where they "
-            "are small enough for you.",
-            ImpreciseSolution,
-            stacklevel=5,
-        )
-
-
-@_solver.register(Monopolist)
-def _monopolist(economy, regime, method, domain):
-    require_kind(economy, "solve", (Monopolist,))
-    _require_no_choice(economy, method, domain)
-    found = price_rule(economy)
-    return Solution(economy, resolve_regime(economy, regime), *found, "policy iteration")
-
-
-@_solver.register(BrockMirman)
-def _brock_mirman(economy, regime, method, domain):
-    require_kind(economy, "solve", (BrockMirman,))
-    _require_no_choice(economy, method, domain)
-
-    def policy(state, moved=None):
-        share = 1 - economy.alpha * economy.beta
-        return {"planner": (share * economy.output(state)).unsqueeze(-1)}
-
-    return Solution(economy, resolve_regime(economy, regime), policy)
-
-
-def _require_no_choice(economy, method, domain):
+    Raises
+    ------
+    ValueError
+    """
     for name, value in (("method", method), ("domain", domain)):
         if value is not None:
             raise ValueError(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
-from scipy.optimize import brentq
 
-from ..economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
+from ..economies import FixedAction, MarkovChain
 from ..economies.base import Economy
 from .euler import euler_residuals
-from .regimes import require_kind, resolve_regime
-
-#: Economies whose steady state is known.
-KINDS = (Planner, Market, BrockMirman)
+from .registry import by_kind, require_kind
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class SteadyState:
     output, consumption : float
         Per household and period, units of the final good.
     saving_share : float
-        Share of output that is spent on capital.
+        Share of income that is spent on capital.
     price : float
         Of a unit of capital: what a household pays for it, on average.
     """
@@ -42,6 +39,7 @@ class SteadyState:
     price: float
 
 
+@by_kind
 def steady_state(
     economy: Economy, regime: str | None = None, method: str = "closed form"
 ) -> SteadyState:
@@ -62,7 +60,9 @@ def steady_state(
 
     Parameters
     ----------
-    economy : Planner, Market or BrockMirman
+    economy : Economy
+        A Planner, Market or BrockMirman, or another that has registered its steady state
+        (``steady_state.register``).
     regime : {"planner", "competitive", "nash", "monopsony"}, optional
         Whose choices rule. By default the planner's, and in a market the competitive households'.
     method : {"closed form", "root finder"}
@@ -76,47 +76,7 @@ def steady_state(
     TypeError
         If there is no formula for the economy, or for rules that a derived class has changed.
     """
-    require_kind(economy, "steady_state", KINDS)
-    regime = resolve_regime(economy, regime)
-    if method == "closed form":
-        capital = economy.efficient_capital * _distortion(economy, regime)
-    elif method == "root finder":
-        capital = _root(economy, regime)
-    else:
-        raise ValueError(f"method={method!r}: expected 'closed form' or 'root finder'.")
-    return _quantities(economy, capital)
-
-
-def _distortion(economy, regime) -> float:
-    """Capital relative to the planner's."""
-    n = economy.n_households if isinstance(economy, Market) else 1
-    if regime in ("planner", "competitive") or economy.rebate_profits:
-        cost = 1.0
-    elif regime == "monopsony":
-        cost = 2.0
-    elif economy.action == "spending":
-        cost = 1 / (1 - 1 / (2 * n))
-    else:
-        cost = 1 + 1 / n
-    # Marginal cost relative to the price raises what capital has to earn.
-    return cost ** (1 / (economy.alpha - 2))
-
-
-def _quantities(economy, capital) -> SteadyState:
-    if isinstance(economy, BrockMirman):
-        output = economy.aggregate.mean * (capital / economy.efficient_capital) ** economy.alpha
-        return SteadyState(capital, capital, output, output - capital, capital / output, 1.0)
-    productivity = economy.idiosyncratic.mean * economy.aggregate.mean
-    output = productivity * capital**economy.alpha
-    investment = economy.delta * capital
-    total = economy.n_households * investment
-    price = economy.unit_cost(total)
-    spending = economy.n_goods * price * investment
-    rebate = 0.0
-    if getattr(economy, "rebate_profits", False):
-        rebate = economy.n_goods * economy.phi / 2 * total**2 / economy.n_households
-    consumption = output - spending + rebate
-    return SteadyState(capital, investment, output, consumption, spending / output, price)
+    require_kind(economy, "steady_state", steady_state.registry)
 
 
 def without_risk(economy: Economy) -> Economy:
@@ -138,21 +98,43 @@ def without_risk(economy: Economy) -> Economy:
     return replace(economy, **chains)
 
 
-def _root(economy, regime) -> float:
+def find(
+    economy: Economy,
+    regime: str,
+    method: str,
+    formula: float,
+    action: Callable[[float], float],
+) -> float:
+    """Capital in the steady state, by its formula or by the economy's own Euler equation.
+
+    Parameters
+    ----------
+    economy : Economy
+    regime, method : str
+        As in :func:`steady_state`.
+    formula : float
+        Capital in closed form.
+    action : callable
+        From capital to the action, the same for all, that keeps it where it is without risk.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown.
+    """
+    if method == "closed form":
+        return formula
+    if method != "root finder":
+        raise ValueError(f"method={method!r}: expected 'closed form' or 'root finder'.")
+    from scipy.optimize import brentq  # where needed: it is slow to import
+
     riskless = without_risk(economy)
     generator = torch.Generator().manual_seed(0)
     template = riskless.reset((1,), generator, torch.float64)
 
     def residual(capital: float) -> float:
-        quantities = _quantities(riskless, capital)
-        if isinstance(riskless, BrockMirman):
-            action = quantities.consumption
-        elif getattr(riskless, "action", "spending") == "quantity":
-            action = quantities.investment
-        else:
-            action = quantities.saving_share / riskless.n_goods
         stocks = {name: torch.full_like(template.capital, capital) for name in riskless.endogenous}
-        policy = FixedAction(riskless, action)
+        policy = FixedAction(riskless, action(capital))
         return euler_residuals(riskless, policy, template._replace(**stocks), regime).mean().item()
 
     # Widen a bracket around one, without help from the formula that is being verified.

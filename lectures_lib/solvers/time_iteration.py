@@ -19,7 +19,8 @@ from .domain import Domain
 from .piece import ConvergenceError, Piece
 from .polynomials import NODES_PER_COEFFICIENT, Polynomials
 from .productivity import JointChain
-from .regimes import Conditions, require_kind
+from .regimes import conditions_of
+from .registry import require_kind
 from .splines import Splines
 from .visited import initial_sample, join, visited_states
 
@@ -117,11 +118,11 @@ def can_iterate(economy: CapitalEconomy, regime: str) -> bool:
 
 
 def _sizes(economy, regime):
-    return JOINT_SIZES if Conditions(economy, regime).joint else tuple(DEGREES)
+    return JOINT_SIZES if conditions_of(economy, regime).joint else tuple(DEGREES)
 
 
 def _is_kinked(economy, regime):
-    return Conditions(economy, regime).joint and economy.n_households > 1
+    return conditions_of(economy, regime).joint and economy.n_households > 1
 
 
 def _usual_fineness(size, kinked):
@@ -153,7 +154,7 @@ def time_iteration(
     ----------
     economy : Planner or Market
     regime : str
-        One of the economy's :data:`~lectures_lib.solvers.regimes.REGIMES`.
+        One of the economy's (:func:`~lectures_lib.solvers.regimes_of`).
     degrees : tuple of int, optional
         Degree of the polynomials on a box that covers the initial distribution and, with several
         households and goods, on the principal box of the ergodic set; where splines take the
@@ -177,9 +178,9 @@ def time_iteration(
     ValueError
         If the economy is too large for it, or the domain is none.
     """
-    require_kind(economy, "time_iteration")
+    require_kind(economy, "time_iteration", conditions_of.registry)
     size = (economy.n_households, economy.n_goods)
-    conditions, kinked = Conditions(economy, regime), _is_kinked(economy, regime)
+    conditions, kinked = conditions_of(economy, regime), _is_kinked(economy, regime)
     if degrees is None and size not in _sizes(economy, regime):
         raise ValueError(
             f"n_households={size[0]}, n_goods={size[1]}: time iteration in the regime {regime!r} "

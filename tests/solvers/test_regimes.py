@@ -1,13 +1,15 @@
 """First-order conditions written by hand against the derivatives of the simulating code."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lectures_lib.economies import BrockMirman, Market, Planner
-from lectures_lib.solvers import REGIMES, marginal_values
-from lectures_lib.solvers.regimes import JOINT, Conditions, resolve_regime
+from lectures_lib.solvers import conditions_of, marginal_values, regimes_of
+from lectures_lib.solvers.euler import in_regime
+from lectures_lib.solvers.regimes import Conditions, resolve_regime
 
 SIZES = [(1, 1), (3, 1), (1, 2), (3, 2)]
 CASES = [
@@ -16,7 +18,7 @@ CASES = [
     for kind, kwargs, regimes in [
         (Planner, {}, ("planner",)),
         *(
-            (Market, {"action": action, "rebate_profits": rebate}, REGIMES[Market])
+            (Market, {"action": action, "rebate_profits": rebate}, regimes_of(Market()))
             for action in ("spending", "quantity")
             for rebate in (False, True)
         ),
@@ -49,7 +51,7 @@ def point(economy, states):
 
 @cases
 def test_marginal_cost_and_the_worth_of_capital_are_those_of_the_code(economy, regime, point):
-    conditions = Conditions(economy, regime)
+    conditions = conditions_of(economy, regime)
 
     def policy(state, moved=None):
         return economy.actions_for(state, point.investment)
@@ -69,14 +71,14 @@ def test_consumption_and_investment_are_those_of_the_simulation(economy, regime,
     actions = economy.actions_for(point.state, point.investment)
     info = economy.step(point.state, actions, shocks).info
     torch.testing.assert_close(info["investment"], point.investment, rtol=1e-12, atol=0)
-    consumption = Conditions(economy, regime).consumption(point.investment, point.output)
+    consumption = conditions_of(economy, regime).consumption(point.investment, point.output)
     torch.testing.assert_close(info["consumption"], consumption, rtol=1e-12, atol=0)
     assert (consumption > 0.1).all()
 
 
 @cases
 def test_slopes_are_those_of_automatic_differentiation(economy, regime, point):
-    conditions = Conditions(economy, regime)
+    conditions = conditions_of(economy, regime)
     slopes = conditions.log_slopes(point.investment, point.output)
     for i in range(5):
         exact = torch.autograd.functional.jacobian(
@@ -91,9 +93,11 @@ def test_costs_are_ordered_by_how_much_of_their_effect_households_see(states):
     economy = Market(3)
     investment = torch.full((4, 3, 1), 0.5, dtype=torch.float64)
     output = economy.output(states(economy, 4))
-    costs = [Conditions(economy, r).marginal_cost(investment, output) for r in REGIMES[Market]]
+    costs = [
+        conditions_of(economy, r).marginal_cost(investment, output) for r in regimes_of(Market())
+    ]
     torch.testing.assert_close(costs[1], costs[0] / (1 - 1 / 6))
-    utility = Conditions(economy, "nash").marginal_utility(investment, output)
+    utility = conditions_of(economy, "nash").marginal_utility(investment, output)
     others = 1 + utility.mean(-1, keepdim=True) / utility
     torch.testing.assert_close(costs[2], costs[0] * others.unsqueeze(-1))
 
@@ -108,12 +112,23 @@ def test_regimes_have_names_and_a_first_one():
         resolve_regime(Market(), "planner")
 
 
-JOINT_CASES = [(e, r) for e, r in CASES if r in JOINT]
+def test_conditions_that_do_not_know_a_regime_say_so():
+    with pytest.raises(ValueError, match=r"regime='nash': Conditions knows \('competitive',\)"):
+        Conditions(Market(2), "nash")
+
+
+def test_crowds_and_limits_to_information_change_no_condition():
+    market = Market(3, 2, action="quantity", rebate_profits=True)
+    for other in ({"atomistic": True}, {"n_uninformed": 2}):
+        assert conditions_of(replace(market, **other), "nash").economy == market
+
+
+JOINT_CASES = [(e, r) for e, r in CASES if in_regime(e, r)[1]]
 
 
 @pytest.mark.parametrize(("economy", "regime"), JOINT_CASES, ids=name)
 def test_joint_investment_is_where_its_marginal_cost_is_its_worth(economy, regime, point):
-    conditions = Conditions(economy, regime)
+    conditions = conditions_of(economy, regime)
     # Near the steady state, where there is one answer.
     unit = economy.delta * economy.efficient_capital
     investment = unit + 0.1 * (point.investment - unit)
@@ -133,7 +148,7 @@ def test_joint_investment_is_where_its_marginal_cost_is_its_worth(economy, regim
 
 def test_who_would_like_to_sell_buys_nothing():
     economy = Planner(2)
-    conditions = Conditions(economy, "planner")
+    conditions = conditions_of(economy, "planner")
     output = torch.tensor([[2.5, 2.5]], dtype=torch.float64)
     value = torch.tensor([[0.2, 0.6]], dtype=torch.float64)
     found = conditions.joint_investment(value, output, torch.zeros(1, 2, 1, dtype=torch.float64))

@@ -8,18 +8,19 @@ import torch
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, MarkovChain, Planner
 from lectures_lib.solvers import (
-    REGIMES,
     ConvergenceError,
     ImpreciseSolution,
     OutsideDomain,
     Solution,
     euler_residuals,
+    regimes_of,
     solve,
     steady_state,
 )
 from lectures_lib.solvers.domain import Domain
 from lectures_lib.solvers.time_iteration import can_iterate
 
+capital = importlib.import_module("lectures_lib.solvers.capital")
 module = importlib.import_module("lectures_lib.solvers.solution")
 
 
@@ -34,10 +35,10 @@ def test_brock_and_mirman_consume_a_fixed_share(states):
 
 @pytest.mark.parametrize("economy", [Planner(), BrockMirman(), Market(2)], ids=["P", "B", "M"])
 def test_the_first_regime_is_solved_by_default(economy, solved):
-    assert solve(economy).regime == REGIMES[type(economy)][0]
+    assert solve(economy).regime == regimes_of(economy)[0]
 
 
-@pytest.mark.parametrize("regime", REGIMES[Market])
+@pytest.mark.parametrize("regime", regimes_of(Market()))
 def test_a_solution_brings_its_conditions_and_its_steady_state(regime, solved, states):
     economy = Market(2)
     solution = solved(economy, regime)
@@ -46,7 +47,7 @@ def test_a_solution_brings_its_conditions_and_its_steady_state(regime, solved, s
     assert solution.steady_state == steady_state(economy, regime)
     own = solution.euler_residuals(state)
     torch.testing.assert_close(own, euler_residuals(economy, solution.policy, state, regime))
-    others = [r for r in REGIMES[Market] if r != regime]
+    others = [r for r in regimes_of(Market()) if r != regime]
     for other in others:
         wrong = euler_residuals(economy, solution.policy, state, other)
         assert wrong.abs().mean() > 10 * own.abs().mean()
@@ -54,7 +55,9 @@ def test_a_solution_brings_its_conditions_and_its_steady_state(regime, solved, s
 
 def test_regimes_are_ordered_by_restraint(solved, states):
     state = states(Market(2))
-    investment = [solved(Market(2), r).policy.investment(state).sum(-2) for r in REGIMES[Market]]
+    investment = [
+        solved(Market(2), r).policy.investment(state).sum(-2) for r in regimes_of(Market())
+    ]
     assert (investment[0] > investment[1]).all() and (investment[1] > investment[2]).all()
 
 
@@ -68,8 +71,8 @@ def test_few_households_are_solved_by_time_iteration_and_many_by_a_network(monke
 
         return solver
 
-    monkeypatch.setattr(module, "time_iteration", record("time iteration"))
-    monkeypatch.setattr(module, "euler_network", record("network"))
+    monkeypatch.setattr(capital, "time_iteration", record("time iteration"))
+    monkeypatch.setattr(capital, "euler_network", record("network"))
     monkeypatch.setattr(module, "residuals_where_it_leads", lambda *_: {})
     solve(Planner())
     solve(Market(3), "nash")
@@ -131,8 +134,8 @@ def test_a_solution_that_is_not_the_first_choice_is_announced(monkeypatch):
     def fail(economy, regime, domain=None):
         raise ConvergenceError("it has not converged.")
 
-    monkeypatch.setattr(module, "time_iteration", fail)
-    monkeypatch.setattr(module, "euler_network", lambda *_: (Rule(), 3))
+    monkeypatch.setattr(capital, "time_iteration", fail)
+    monkeypatch.setattr(capital, "euler_network", lambda *_: (Rule(), 3))
     with pytest.warns(ImpreciseSolution) as told:
         solution = solve(Planner())
     assert solution.method == "network"
