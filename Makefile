@@ -52,12 +52,10 @@ execute: .venv/installed
 lab: .venv/installed
 	$(BIN)/jupyter lab book
 
+# Everything takes hours; benchmarks/__init__.py says how to make or to print a part.
 bench: .venv/installed-bench
-	$(BIN)/python benchmarks/solvers.py
-	$(BIN)/python benchmarks/robustness.py
-	$(BIN)/python benchmarks/primer.py
-	$(BIN)/python benchmarks/planner.py
-	$(BIN)/python benchmarks/exercises.py
+	for question in solvers robustness primer planner market critic; do \
+	  $(BIN)/python -m benchmarks.$$question || exit 1; done
 
 # Copies for Colab, which has no copy of the package: each installs it first.
 notebooks: .venv/installed

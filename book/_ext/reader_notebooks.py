@@ -13,10 +13,11 @@ from repository import find_repository
 
 def write_copy(path: Path, copy: Path, address: str, folder: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    # Chapters read stored results from the repository, so the package alone would not do.
+    # Chapters read stored results from the repository, so the package alone would not do. An
+    # editable install would be seen only by the next kernel.
     install = nbformat.v4.new_code_cell(
         f"!git clone -q --depth 1 {address} /content/lectures\n"
-        "%pip install -q -e /content/lectures\n"
+        "%pip install -q /content/lectures\n"
         f"%cd -q /content/lectures/{folder}",
         id="install",
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .euler import jacobians
+from .settling import settle
 
 # Newton steps within a period, at most.
 STEPS = 60
@@ -20,6 +21,8 @@ STEPS = 60
 PLAIN = 6
 # Images of the unknown, at most.
 MAX_ITERATIONS = 200
+# When so many plain ones have not helped either, plans are suspected of jumping.
+LAST_PATIENCE = 4 * PLAIN
 # A step of Newton's method that does not help is halved, down to this part of it.
 SMALLEST_PART = 1 / 32
 # Newton's linear system is solved to this part of its right-hand side.
@@ -176,7 +179,8 @@ class Piece:
 
         Newton's method, from where some steps of plain time iteration lead. A step that brings the
         unknown no nearer to its image is taken back and followed by more and more of the plain
-        kind, whose errors shrink by themselves.
+        kind, whose errors shrink by themselves. Where plans are kept from being negative they may
+        jump, which is what is suspected when that does not help (:func:`.settling.settle`).
         """
         coefficients, least = self.coefficients, np.inf
         plain, patience, part = PLAIN, PLAIN, 1.0
@@ -197,6 +201,17 @@ class Piece:
             elif part > SMALLEST_PART:
                 part /= 2
                 coefficients, self.plan = best[0] + part * step, best[2]
+            elif self.bounded and patience >= LAST_PATIENCE:
+                coefficients, change, self.plan = best
+                values = self._at_nodes(coefficients)
+                values, images, found = settle(
+                    self._values_ahead, self._newton_at_nodes, values, tolerance
+                )
+                count += images
+                if found:
+                    self.adopt(self.basis.fit(values))
+                    return count
+                break
             else:
                 patience *= 2
                 plain = patience
@@ -209,12 +224,15 @@ class Piece:
         )
 
     def _newton(self, coefficients, change):
-        """Newton's step for the fixed point, by GMRES.
+        """Newton's step for the fixed point, in coefficients."""
+        image = self._linear_image(coefficients)
+        return _solve(lambda step: step - self.basis.fit(image(step)), change)
+
+    def _linear_image(self, coefficients):
+        """The derivative of :meth:`_values_ahead`, from coefficients to values at the nodes.
 
         The unknown's image moves because plans do; both derivatives are in closed form.
         """
-        from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
-
         investment = self.plan.clamp_min(0) if self.bounded else self.plan
         following = self.conditions.economy.next_capital(self.capital, investment)
         values = self.basis.linear(following.flatten(-2), self.index)
@@ -229,15 +247,34 @@ class Piece:
         by_value = torch.linalg.solve(jacobian.mT, slope.mT).mT
         expected = self._ahead(worth.detach())
 
-        def residual(flat):
-            direction = torch.from_numpy(flat).reshape(coefficients.shape)
-            moved = (by_value @ values(direction).unsqueeze(-1)).squeeze(-1)
-            return (direction - self.basis.fit(self._ahead(moved) / expected)).flatten().numpy()
+        def image(step):
+            moved = (by_value @ values(step).unsqueeze(-1)).squeeze(-1)
+            return self._ahead(moved) / expected
 
-        size = coefficients.numel()
-        system = LinearOperator((size, size), residual, dtype=float)
-        step, _ = gmres(system, change.flatten().numpy(), rtol=FORCING, restart=60, maxiter=1)
-        return torch.from_numpy(step).reshape(coefficients.shape)
+        return image
+
+    # ------------------------------------------------------------------ where plans jump
+    def _at_nodes(self, coefficients):
+        """The unknown at the nodes, shape (combinations, nodes, stocks)."""
+        values = self.basis.linear(self.capital.flatten(-2), self.index)(coefficients)
+        return values.unflatten(0, (len(self.chain), -1))
+
+    def _values_ahead(self, values):
+        """Today's unknown at the nodes from tomorrow's."""
+        self.iterate(self.basis.fit(values))
+        self._values = values
+        return self._ahead(self._worth(self.plan)).log()
+
+    def _newton_at_nodes(self, change, held, given):
+        """Newton's step in values at the nodes, some of which are held to given steps."""
+        image = self._linear_image(self.basis.fit(self._values))
+
+        def residual(step):
+            free = torch.where(held, 0.0, step)
+            return torch.where(held, step, free - image(self.basis.fit(free)))
+
+        wanted = torch.where(held, given, change + image(self.basis.fit(given)))
+        return _solve(residual, wanted)
 
     def adopt(self, coefficients) -> None:
         """Take coefficients as the solution."""
@@ -275,6 +312,18 @@ class Piece:
             step = torch.linalg.solve(jacobian.detach(), gap).reshape(plan.shape)
             plan = plan - step
         return plan.clamp_min(0)
+
+
+def _solve(residual, wanted) -> Tensor:
+    """Solve a linear system, given as a function of a tensor, by GMRES, to a few digits."""
+    from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
+
+    def flat(x):
+        return residual(torch.from_numpy(x).reshape(wanted.shape)).flatten().numpy()
+
+    system = LinearOperator((wanted.numel(),) * 2, flat, dtype=float)
+    step, _ = gmres(system, wanted.flatten().numpy(), rtol=FORCING, restart=60, maxiter=1)
+    return torch.from_numpy(step).reshape(wanted.shape)
 
 
 def first_plan(economy, capital, income):

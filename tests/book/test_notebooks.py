@@ -71,13 +71,40 @@ def test_the_running_time_is_recorded_and_shown(notebook):
     assert "{running-time}`" in text
 
 
-def test_a_claim_is_checked(code_cells):
-    checked = [c for c in code_cells if "nbval-check-output" in c.metadata.get("tags", [])]
-    assert checked, "tag the cell that prints the chapter's claim with nbval-check-output"
-    assert all(cell.outputs for cell in checked)
+@pytest.fixture
+def checked(code_cells):
+    """The cells whose output is compared with a fresh run, each with what it prints."""
+    cells = [c for c in code_cells if "nbval-check-output" in c.metadata.get("tags", [])]
+    return [(c, "".join(out.get("text", "") for out in c.outputs)) for c in cells]
+
+
+def test_a_claim_is_checked_and_holds(checked):
+    printed = [text for _, text in checked]
+    assert all(printed) and re.findall(r"^yes  \S", "\n".join(printed), re.MULTILINE), (
+        "tag the cell that prints the chapter's claim with nbval-check-output"
+    )
     # nbval compares with what is stored, and would defend a failure that was stored.
-    printed = "".join(o.get("text", "") for cell in checked for o in cell.outputs)
-    assert not re.findall(r".*: (?:no|NO|False|DIFFER|FAILS)$", printed, re.MULTILINE)
+    assert not re.findall(r"^NO   .*", "\n".join(printed), re.MULTILINE)
+
+
+def test_claims_are_stated_by_claim_alone(checked):
+    for cell, text in checked:
+        others = [line for line in text.splitlines() if not line.startswith(("yes  ", "NO   "))]
+        answers = re.findall(
+            r".*\b(?:yes|no|true|false|differ|fails)$",
+            "\n".join(others),
+            re.IGNORECASE | re.MULTILINE,
+        )
+        assert not answers, "print whether it holds by lectures_book.claim"
+        if len(others) < len(text.splitlines()):
+            assert "claim(" in cell.source, "print whether it holds by lectures_book.claim"
+        assert not re.findall(r"""["'](?:yes|no)\b\s*["']""", cell.source, re.IGNORECASE)
+
+
+def test_what_lectures_book_has_is_not_made_by_hand(notebook):
+    for cell in notebook.cells:
+        assert not re.search(r"\bverdict *(?:=|\()", cell.source), "lectures_book.claim states it"
+        assert "benchmarks/results" not in cell.source, "lectures_book.stored reads it"
 
 
 def test_every_figure_has_alt_text(notebook, code_cells):

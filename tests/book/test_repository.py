@@ -138,5 +138,6 @@ def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
     reader_notebooks.write_copy(path, out, ADDRESS, folder)
     copy = nbformat.read(tmp_path / "out" / "chapter.ipynb", as_version=4)
     assert f"git clone -q --depth 1 {ADDRESS} " in copy.cells[0].source
+    assert "\n%pip install -q /content/lectures\n" in copy.cells[0].source  # for this kernel
     assert copy.cells[0].source.endswith("/book/section")
     assert [cell.source for cell in copy.cells[1:]] == ["# Title", "1 + 1"]

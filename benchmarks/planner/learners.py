@@ -5,9 +5,9 @@ Seconds are those of one processor core, which other work on the machine does no
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
+from benchmarks.harness import timed
 from lectures_lib.agents import PPO, Analytic, AnalyticConfig, PPOConfig, Probing, ProbingConfig
 
 
@@ -40,24 +40,22 @@ def learn_for(name: str, economy, seed: int, seconds: float, setting: dict):
     """
     learner = LEARNERS[name]
     if learner.agent is None:
-        from rivals import train
+        from .rivals import train
 
-        started = time.process_time()
-        policy, steps = train(name.removeprefix("SB3 "), economy, seed, seconds, _nest(setting))
-        return policy, steps, time.process_time() - started
+        kind = name.removeprefix("SB3 ")
+        (policy, steps), took = timed(train, kind, economy, seed, seconds, _nest(setting))
+        return policy, steps, took
     config = learner.config(**setting)
     # Our schedules follow steps, so a short trial run tells how many fit into the time. Its first
     # iterations only warm the critic up and are left out.
     trial = learner.agent(economy, seed=seed, device="cpu", config=config)
     warm = trial.steps_per_iteration * (config.warm_up + 5)
     trial.learn(warm)
-    started = time.process_time()
-    trial.learn(warm + 30 * trial.steps_per_iteration)
-    iterations = int(seconds / ((time.process_time() - started) / 30))
+    _, took = timed(trial.learn, warm + 30 * trial.steps_per_iteration)
+    iterations = int(seconds / (took / 30))
     agent = learner.agent(economy, seed=seed, device="cpu", config=config)
-    started = time.process_time()
-    agent.learn(iterations * agent.steps_per_iteration)
-    return agent.policy, agent.steps, time.process_time() - started
+    _, took = timed(agent.learn, iterations * agent.steps_per_iteration)
+    return agent.policy, agent.steps, took
 
 
 def _nest(setting):

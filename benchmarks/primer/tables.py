@@ -1,12 +1,12 @@
-"""Methods on tables: computed, simulated and transformed. A part of `primer.py`."""
+"""Methods on tables: computed, simulated and transformed."""
 
 from __future__ import annotations
 
 import numpy as np
-from record import rounded, timed
 from scipy.stats import norm
 
-from lectures_lib.agents.q_learning import QLearning, QLearningConfig
+from benchmarks.harness import rounded, timed
+from lectures_lib.agents import QLearning, QLearningConfig
 from lectures_lib.economies import Monopolist
 from lectures_lib.solvers import dynamic_programming as dp
 from lectures_lib.solvers.enhanced_policy_iteration import (
@@ -15,15 +15,17 @@ from lectures_lib.solvers.enhanced_policy_iteration import (
 )
 
 
-def tables_methods():
-    """All rows; distances are in the sup norm, from quantecon's solution."""
+def dynamic_programming():
+    """Methods on tables; distances are in the sup norm, from quantecon's solution."""
     # A monopolist with many prices, so that a maximum over them costs something.
     large = Monopolist(levels=100, prices=tuple(np.linspace(0.2, 0.7, 51).round(4))).tables()
-    rows = {f"large: {name}": row for name, row in _computed(large).items()}
+    for name, row in _computed(large).items():
+        yield f"large: {name}", row
     for label, prices in (("11 prices", 11), ("201 prices", 201)):
         tables = Monopolist(prices=tuple(np.linspace(0.2, 0.7, prices).round(4))).tables()
-        rows |= {f"{label}: {name}": row for name, row in _simulated(tables).items()}
-    return rows | _transforms()
+        for name, row in _simulated(tables).items():
+            yield f"{label}: {name}", row
+    yield from _transforms().items()
 
 
 def _exact(tables):
@@ -66,7 +68,7 @@ def _computed(tables):
             )
         )
     problem = tables.discrete_dp()
-    solved, seconds = timed(lambda: problem.solve("policy_iteration"))
+    solved, seconds = timed(problem.solve, "policy_iteration")
     error = np.abs(dp.with_payoff(tables, dp.expectation(tables, solved.v)) - exact).max()
     rows["policy iteration (quantecon)"] = {
         "iterations": solved.num_iter,
@@ -106,7 +108,7 @@ def _simulated(tables, updates=4_000_000, learners=20):
     economy = Monopolist(prices=tuple(float(p) for p in tables.actions))
     agent = QLearning(economy, seeds=range(learners), config=config)
     agent.learn(config.updates, show_progress=False)  # compiles
-    _, seconds = timed(lambda: agent.learn(updates, show_progress=False))
+    _, seconds = timed(agent.learn, updates, show_progress=False)
     errors = np.abs(agent.q_values - exact).max((1, 2)) / scale
     rows["agents.QLearning"] = {
         "error": float(np.median(errors)),
@@ -171,3 +173,6 @@ def lognormal(shocks, spread):
     """Equally likely values with mean one, at the middles of the lognormal's quantiles."""
     e = np.exp(spread * norm.ppf((np.arange(shocks) + 0.5) / shocks))
     return e / e.mean(), np.full(shocks, 1 / shocks)
+
+
+PARTS = {"dynamic_programming": dynamic_programming}

@@ -1,19 +1,18 @@
-"""DQN on the monopolist, whole and with parts left out: the part `dqn` of `primer.py`."""
+"""DQN on the monopolist, whole and with parts left out."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from lectures_lib.agents.dqn import DQN, DQNConfig
+from benchmarks.harness import timed
+from lectures_lib.agents import DQN, DQNConfig
 from lectures_lib.economies import Monopolist, map_state
 from lectures_lib.economies.monopolist import MonopolistState
 from lectures_lib.solvers import solve
 
-SEEDS = range(5)
 # Levels of customers on which policies are judged, and periods that find where customers go.
 NODES, PERIODS = 301, 4000
 
@@ -101,8 +100,8 @@ class Judge:
         }
 
 
-def dqn_variants() -> dict[str, dict]:
-    """Rows of numbers, one for each variant."""
+def dqn(seeds=5):
+    """DQN, whole and with parts left out, many economies at a time and one."""
     economy = Monopolist()
     judge = Judge(economy)
     whole = DQNConfig()
@@ -125,21 +124,17 @@ def dqn_variants() -> dict[str, dict]:
         "one economy, without replay": (replace(one, capacity=0), 32_000),
         "one economy, without target network": (replace(one, target_rate=1.0), 32_000),
     }
-    rows = {}
     for label, (config, steps) in variants.items():
-        started = time.process_time()
-        agent = DQN(economy, seeds=SEEDS, config=config, device="cpu")
-        agent.learn(steps, show_progress=False)
-        seconds = time.process_time() - started
-        rows[label] = _row(judge(agent), agent.steps, seconds)
-        print(label, rows[label], flush=True)
-    started = time.process_time()
-    DQN(economy, seed=0, device="cpu").learn(show_progress=False)
-    rows["whole"]["seconds_of_one_seed"] = time.process_time() - started
-    return rows
+        agent = DQN(economy, seeds=range(seeds), config=config, device="cpu")
+        _, seconds = timed(agent.learn, steps, show_progress=False)
+        row = _row(judge(agent), agent, seconds)
+        if label == "whole":
+            alone = DQN(economy, seed=0, device="cpu")
+            _, row["seconds_of_one_seed"] = timed(alone.learn, show_progress=False)
+        yield label, row
 
 
-def _row(judged, steps, seconds):
+def _row(judged, agent, seconds):
     losses = np.array(judged["losses"])
     return {
         "loss_median_percent": float(np.median(losses)),
@@ -147,7 +142,10 @@ def _row(judged, steps, seconds):
         "q_error_median_percent": float(np.median(judged["q_errors"])),
         "q_bias_median_percent": float(np.median(judged["q_bias"])),
         "seconds_of_all_seeds": seconds,
-        "steps": steps,
+        "steps": agent.steps,
         **judged,
-        "seeds": list(SEEDS),
+        "seeds": list(agent.seeds),
     }
+
+
+PARTS = {"dqn": dqn}

@@ -11,7 +11,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from lectures_lib.economies.base import map_state
+from lectures_lib.economies import map_state
 
 
 class EconomyVecEnv(VecEnv):

@@ -1,28 +1,20 @@
-"""The tuning effort behind `planner.py`: the same random search for every learner, ours included.
-
-    python benchmarks/tune.py [--trials 12]
+"""The search for settings behind `comparison.py`: the same for every learner, ours included.
 
 Each learner gets the same number of settings drawn at random from the space written below. Each is
 tried for the learner's seconds of processor time on one seed (100) that the comparison does not
-use, and the setting with the smallest consumption-equivalent loss is its best. Results are stored
-in `benchmarks/results/tune.json`; a learner already there is not tuned again.
+use, and the setting with the smallest consumption-equivalent loss is its best.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
-import torch
-from learners import LEARNERS, learn_for
 
 from lectures_lib.economies import Planner
 from lectures_lib.evaluation import evaluate
 from lectures_lib.solvers import solve
 
-RESULTS = Path(__file__).parent / "results" / "tune.json"
+from .learners import LEARNERS, learn_for
+
 TUNING_SEED = 100
 
 rate = ("log", 3e-4, 1e-2)
@@ -92,38 +84,27 @@ def draw(space: dict, rng) -> dict:
     return setting
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--only", nargs="*", default=list(SPACES))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+def tuning(trials=12):
+    """Settings of every learner by the loss that they led to, the best first."""
     economy = Planner()
     reference = solve(economy)
-    for name in arguments.only:
-        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        if name in stored:
-            continue
-        rng, trials = np.random.default_rng(0), []
-        settings = [draw(SPACES[name], rng) for _ in range(arguments.trials)]
-        settings += BY_HAND.get(name, [])
+    for name, space in SPACES.items():
+        rng, found = np.random.default_rng(0), []
+        settings = [draw(space, rng) for _ in range(trials)] + BY_HAND.get(name, [])
+        seconds = LEARNERS[name].tuning_seconds
         for i, setting in enumerate(settings):
             try:
-                policy, _, _ = learn_for(
-                    name, economy, TUNING_SEED, LEARNERS[name].tuning_seconds, setting
-                )
+                policy, _, _ = learn_for(name, economy, TUNING_SEED, seconds, setting)
                 report = evaluate(policy, economy, reference, seed=1, paths=512)
                 loss = float(100 * report.consumption_equivalent_loss)
             except (RuntimeError, ValueError) as error:
                 loss = float("inf")
                 print(f"  failed: {error}")
-            trials.append({"loss_percent": loss, "setting": setting})
-            print(f"{name} {i + 1}/{len(settings)}: {loss:.5f}%  {setting}", flush=True)
-        trials.sort(key=lambda t: t["loss_percent"])
-        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        stored[name] = {"seconds_per_trial": LEARNERS[name].tuning_seconds, "trials": trials}
-        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+            found.append({"loss_percent": loss, "setting": setting})
+            print(f"  {name} {i + 1}/{len(settings)}: {loss:.5f}%  {setting}", flush=True)
+        found.sort(key=lambda trial: trial["loss_percent"])
+        best = found[0]["loss_percent"]
+        yield name, {"loss_percent": best, "seconds_per_trial": seconds, "trials": found}
 
 
-if __name__ == "__main__":
-    main()
+PARTS = {"tuning": tuning}

@@ -1,19 +1,16 @@
-"""Tabular Q-learning on the monopolist. A part of `primer.py`."""
+"""Tabular Q-learning on the monopolist."""
 
 from __future__ import annotations
 
-import time
-
 import numba
 import numpy as np
-from record import rounded
 
-from lectures_lib.agents.q_learning import QLearning, QLearningConfig
+from benchmarks.harness import rounded, timed
+from lectures_lib.agents import QLearning, QLearningConfig
 from lectures_lib.economies import Monopolist
 from lectures_lib.solvers.dynamic_programming import expectation, with_payoff
 
 ECONOMY = Monopolist()
-SEEDS = range(24)
 CROWD, MILLION = 1_000, 1_000_000
 # Updates at which the error is taken: four to a power of ten.
 MARKS = tuple(1_000 * round(10 ** (k / 4)) for k in range(17))
@@ -37,19 +34,16 @@ EXPLORATIONS = {
 }
 
 
-def q_learning_rows():
+def q_learning(seeds=24):
     """Speed, error by step size, regret by exploration; errors and losses in per cent."""
     tables = ECONOMY.tables()
     v = tables.discrete_dp().solve("policy_iteration").v
     q = with_payoff(tables, expectation(tables, v))
-    rows = {"1,000 learners, 1 million updates": _speed(q)}
+    yield "1,000 learners, 1 million updates", _speed(q)
     for label, settings in STEP_SIZES.items():
-        rows[f"step size {label}"] = _convergence(q, settings)
-        print(label, rows[f"step size {label}"], flush=True)
+        yield f"step size {label}", _convergence(q, settings, range(seeds))
     for label, settings in EXPLORATIONS.items():
-        rows[f"exploration {label}"] = _regret(v, q, settings)
-        print(label, rows[f"exploration {label}"], flush=True)
-    return rows
+        yield f"exploration {label}", _regret(v, q, settings, range(seeds))
 
 
 def relative_error(agent, q):
@@ -61,9 +55,7 @@ def _speed(q):
     QLearning(ECONOMY).learn(1_000)  # compiles
     numba.set_num_threads(1)
     agent = QLearning(ECONOMY, seeds=range(CROWD))
-    started = time.process_time()
-    agent.learn(MILLION)
-    seconds = time.process_time() - started
+    _, seconds = timed(agent.learn, MILLION)
     error = relative_error(agent, q)
     return {
         "seconds": seconds,
@@ -75,16 +67,17 @@ def _speed(q):
     }
 
 
-def _convergence(q, settings):
-    agent = QLearning(ECONOMY, seeds=SEEDS, config=QLearningConfig(**settings))
-    started, errors = time.process_time(), []
+def _convergence(q, settings, seeds):
+    agent = QLearning(ECONOMY, seeds=seeds, config=QLearningConfig(**settings))
+    total, errors = 0.0, []
     for n in MARKS:
-        agent.learn(n)
+        _, seconds = timed(agent.learn, n)
+        total += seconds
         errors.append(rounded(relative_error(agent, q)))
     return {
-        "seconds": time.process_time() - started,
+        "seconds": total,
         "steps": MARKS[-1],
-        "learners": len(SEEDS),
+        "learners": len(seeds),
         "error": float(np.median(errors[-1])),
         "largest": max(errors[-1]),
         "updates": list(MARKS),
@@ -92,11 +85,10 @@ def _convergence(q, settings):
     }
 
 
-def _regret(v, q, settings):
+def _regret(v, q, settings, seeds):
     """Of learners that live through one path each."""
     config = QLearningConfig(restart=0.0, power=0.6, **settings)
-    agent = QLearning(ECONOMY, seeds=SEEDS, config=config)
-    started = time.process_time()
+    agent = QLearning(ECONOMY, seeds=seeds, config=config)
 
     def measure(agent):
         visits = agent.visits
@@ -105,16 +97,16 @@ def _regret(v, q, settings):
             "worth": (v[:, None] * visits).sum((1, 2)),
         }
 
-    history = agent.learn(MILLION, callback=measure, callback_every=1)
+    history, seconds = timed(agent.learn, MILLION, callback=measure, callback_every=1)
     regret, worth = history["regret"], history["worth"]
     places = [history.steps.index(n) for n in MARKS if n <= MILLION]
     # A period's gap is a share (1 - beta) of the value that is lost by going on like this.
     late = np.diff(regret[[-11, -1]], axis=0)[0] / np.diff(worth[[-11, -1]], axis=0)[0]
     loss = 100 * late / (1 - ECONOMY.beta)
     return {
-        "seconds": time.process_time() - started,
+        "seconds": seconds,
         "steps": MILLION,
-        "learners": len(SEEDS),
+        "learners": len(seeds),
         "error": float(np.median(relative_error(agent, q))),
         "largest": float(relative_error(agent, q).max()),
         "regret": float(np.median(regret[-1])),
@@ -122,3 +114,6 @@ def _regret(v, q, settings):
         "updates": [history.steps[i] for i in places],
         "regrets": [rounded(regret[i]) for i in places],
     }
+
+
+PARTS = {"q_learning": q_learning}

@@ -1,9 +1,7 @@
-"""Exercises of the planner: 1, 4 and 100 households; whose credit; many goods.
+"""Many households: 4 and 100 of them, and what 4 teach for 100; whose credit; many goods.
 
-Parts of `exercises.py`. Three seeds train at once. The seconds of a row are the processor seconds
-that one of them needs by itself: its iterations, times the seconds of an iteration of a single run
-(the fastest of five blocks, because a busy machine makes a processor slower). Settings were tuned
-on the paper's calibration, on another seed than those of the table.
+All seeds train at once. The seconds of a row are the processor seconds that one of them needs by
+itself. Settings were tuned on the paper's calibration, on another seed than those of the table.
 """
 
 from __future__ import annotations
@@ -12,16 +10,12 @@ from dataclasses import replace
 from functools import cache
 from unittest.mock import patch
 
-from record import seconds_per_iteration
-
+from benchmarks.harness import CALIBRATIONS, solved, train
 from lectures_lib import networks
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, Planner
 from lectures_lib.evaluation import evaluate
-from lectures_lib.solvers import markov_perfect, solve
 
-SEEDS = (0, 1, 2)
-OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
 #: Paths on which policies are judged; fewer where a path has a hundred stocks, or a game is solved.
 PATHS, FEW_PATHS, GAME_PATHS = 192, 48, 24
 
@@ -46,31 +40,9 @@ PPO_4, PROBING_4, PROBING_100 = 1300, 2000, 1000
 OWN_4, OWN_100 = 600, 400
 
 
-class Translated:
-    """A policy for one way of writing an economy down, used in another."""
-
-    def __init__(self, policy, state=lambda s: s, actions=lambda a: a):
-        self.policy, self.state, self.actions = policy, state, actions
-        self.runs = getattr(policy, "runs", None)
-
-    def __getitem__(self, run):
-        return Translated(self.policy[run], self.state, self.actions)
-
-    def __call__(self, state, moved=None):
-        return self.actions(self.policy(self.state(state)))
-
-
-def train(kind, economy, config, iterations, seeds=SEEDS):
-    """All seeds at once; the agent, and the processor seconds that a single seed needs."""
-    each = seconds_per_iteration(kind(economy, seeds=seeds[:1], device="cpu", config=config))
-    agent = kind(economy, seeds=seeds, device="cpu", config=config)
-    agent.learn(iterations * agent.steps_per_iteration)
-    return agent, iterations * each
-
-
-def rows(policy, economy, seeds=SEEDS, paths=PATHS, exact=None, start="initial", **more):
+def judged(policy, economy, paths=PATHS, exact=None, start="initial", **more):
     """What a table says of each seed; distances in per cent of the reference."""
-    report = evaluate(policy, economy, exact or reference(economy), paths=paths, start=start)
+    report = evaluate(policy, economy, exact or solved(economy), paths=paths, start=start)
     ratios = {
         name: report.moments[moment] / report.reference_moments[moment]
         for name, moment in (("spread", "s.d. of capital"), ("mean", "mean of capital"))
@@ -82,28 +54,22 @@ def rows(policy, economy, seeds=SEEDS, paths=PATHS, exact=None, start="initial",
         "euler_residual": 100 * report.euler_residual_mean,
     }
     found = []
-    for i, seed in enumerate(seeds):
-        numbers = {k: float(x[i]) if hasattr(x, "__len__") else x for k, x in columns.items()}
+    for seed in range(getattr(policy, "runs", None) or 1):
+        numbers = {k: float(x[seed]) if hasattr(x, "__len__") else x for k, x in columns.items()}
         found.append({"seed": seed, **more, **numbers})
     return found
 
 
-@cache
-def reference(economy):
-    """The exact solution: polynomials for up to three households, else a network."""
-    return solve(economy)
-
-
 def accuracy(economy, paths=PATHS):
     """The reference judged like a learner: its own Euler residuals are what counts."""
-    return rows(reference(economy).policy, economy, (0,), paths)
+    return judged(solved(economy).policy, economy, paths)
 
 
-def learned(kind, economy, config, iterations, paths=PATHS, start="initial"):
+def learned(kind, economy, config, iterations, seeds, paths=PATHS, start="initial"):
     """Train and judge."""
-    agent, seconds = train(kind, economy, config, iterations)
-    done = {"steps": iterations * agent.steps_per_iteration, "seconds": seconds}
-    return rows(agent.policy, economy, paths=paths, start=start, **done)
+    agent, seconds = train(kind, economy, config, range(seeds), iterations=iterations)
+    done = {"steps": agent.steps, "seconds": seconds}
+    return judged(agent.policy, economy, paths, start=start, **done)
 
 
 def at_full_size(make, *arguments):
@@ -120,74 +86,68 @@ LEARNERS_4 = {
 
 
 @cache
-def learned_with_four():
-    """The policy of Probing with four households, and its seconds."""
-    agent, seconds = train(Probing, Planner(4), FOUR, PROBING_4)
-    return agent.policy, PROBING_4 * agent.steps_per_iteration, seconds
+def learned_with_four(seeds):
+    """The policy of Probing with four households, its steps and its seconds."""
+    agent, seconds = train(Probing, Planner(4), FOUR, range(seeds), iterations=PROBING_4)
+    return agent.policy, {"steps": agent.steps, "seconds": seconds}
 
 
-def four_households():
+def planner_4(seeds=3):
     """PPO and Probing with four households."""
     economy = Planner(4)
-    policy, steps, seconds = learned_with_four()
-    return {
-        "PPO, common shocks": learned(PPO, economy, BY_PPO, PPO_4),
-        "Probing": rows(policy, economy, steps=steps, seconds=seconds),
-        "the same, second moments at full size": at_full_size(
-            learned, Probing, economy, FOUR, PROBING_4
-        ),
-        "reference": accuracy(economy),
-    }
+    policy, done = learned_with_four(seeds)
+    yield "PPO, common shocks", learned(PPO, economy, BY_PPO, PPO_4, seeds)
+    yield "Probing", judged(policy, economy, **done)
+    full = at_full_size(learned, Probing, economy, FOUR, PROBING_4, seeds)
+    yield "the same, second moments at full size", full
+    yield "reference", accuracy(economy)
 
 
-def hundred_households():
+def planner_100(seeds=3):
     """Probing with a hundred households, and what it learned with four, unchanged."""
-    economy = Planner(100)
-    policy, steps, seconds = learned_with_four()
-    return {
-        "Probing, from scratch": learned(Probing, economy, HUNDRED, PROBING_100, FEW_PATHS),
-        "the same, second moments at full size": at_full_size(
-            learned, Probing, economy, HUNDRED, PROBING_100, FEW_PATHS
-        ),
-        "Probing with 4, unchanged": rows(
-            policy.on(economy), economy, paths=FEW_PATHS, steps=steps, seconds=seconds
-        ),
-        "reference": accuracy(economy, FEW_PATHS),
-    }
+    economy, arguments = Planner(100), (HUNDRED, PROBING_100, seeds, FEW_PATHS)
+    policy, done = learned_with_four(seeds)
+    yield "Probing, from scratch", learned(Probing, economy, *arguments)
+    full = at_full_size(learned, Probing, economy, *arguments)
+    yield "the same, second moments at full size", full
+    unchanged = judged(policy.on(economy), economy, FEW_PATHS, **done)
+    yield "Probing with 4, unchanged", unchanged
+    yield "reference", accuracy(economy, FEW_PATHS)
 
 
-def calibration():
+def planner_calibration(seeds=3):
     """Four households in another economy, with the same settings."""
-    economy = Planner(4, **OTHER)
-    found = {name: learned(kind, economy, c, n) for name, (kind, c, n) in LEARNERS_4.items()}
-    return found | {"reference": accuracy(economy)}
+    economy = Planner(4, **CALIBRATIONS["other"])
+    for name, (kind, config, iterations) in LEARNERS_4.items():
+        yield name, learned(kind, economy, config, iterations, seeds)
+    yield "reference", accuracy(economy)
 
 
 # ---------------------------------------------------------------------- whose credit?
-def credit():
+def as_planners(policy):
+    """A market's rule where the planner decides."""
+    return lambda state, moved=None: {"planner": policy(state)["household"]}
+
+
+def credit(seeds=3):
     """Own credit, beside the game that it should find.
 
     Losses are those of somebody who begins in the planner's long run: the game's solution is not
     meant for the little capital with which the planner's households begin.
     """
-    found = {}
     for n, config, iterations in ((4, BY_PROBING, OWN_4), (100, CROWDED, OWN_100)):
         economy = Planner(n)
         # With own credit the planner's technology is a market with half the phi.
         market = Market(n, phi=economy.phi / 2)
         if n == 4:
-            label, game = "Markov-perfect", markov_perfect(market)
+            label, game = "Markov-perfect", solved(market, "markov perfect")
         else:
-            label, game = "open-loop Nash", solve(market, "nash")
-        as_planner = Translated(game.policy, actions=lambda a: {"planner": a["household"]})
-        found[f"{n} households, {label}"] = rows(
-            as_planner, economy, (0,), GAME_PATHS, start="ergodic"
-        )
+            label, game = "open-loop Nash", solved(market, "nash")
+        found = judged(as_planners(game.policy), economy, GAME_PATHS, start="ergodic")
+        yield f"{n} households, {label}", found
         own = replace(config, credit="own")
-        found[f"{n} households, own credit"] = learned(
-            Probing, economy, own, iterations, GAME_PATHS, "ergodic"
-        )
-    return found
+        found = learned(Probing, economy, own, iterations, seeds, GAME_PATHS, "ergodic")
+        yield f"{n} households, own credit", found
 
 
 # ---------------------------------------------------------------------- households x goods
@@ -205,7 +165,7 @@ def balanced_rule(economy):
     equally among the goods.
     """
     alone = replace(economy, n_goods=1)
-    exact = reference(alone).policy
+    exact = solved(alone).policy
     units = alone.capital_unit / economy.capital_unit
 
     def rule(state, moved=None):
@@ -216,31 +176,22 @@ def balanced_rule(economy):
     return rule
 
 
-def goods():
+def goods(seeds=3):
     """One, two and ten households with as many goods, judged where goods are in balance.
 
     `rebalancing` is what the learned rule gains over the balanced one, in per cent of consumption,
     when initial capital is out of balance.
     """
-    found = {}
     for (n, m), (config, iterations) in GOODS.items():
         economy = Planner(n, m)
-        agent, seconds = train(Probing, economy, config, iterations)
+        agent, seconds = train(Probing, economy, config, range(seeds), iterations=iterations)
         paths = PATHS if n < 10 else FEW_PATHS
         rule = balanced_rule(economy)
-        steps = iterations * agent.steps_per_iteration
-        row = rows(agent.policy, economy, SEEDS, paths, rule, "ergodic", steps=steps)
+        row = judged(agent.policy, economy, paths, rule, "ergodic", steps=agent.steps)
         start = evaluate(agent.policy, economy, rule, paths=paths).consumption_equivalent_loss
         for result, loss in zip(row, start, strict=True):
             result |= {"rebalancing": -100 * float(loss), "seconds": seconds}
-        found[f"{n} x {m}"] = row
-    return found
+        yield f"{n} x {m}", row
 
 
-PARTS = {
-    "planner_4": four_households,
-    "planner_100": hundred_households,
-    "credit": credit,
-    "planner_calibration": calibration,
-    "goods": goods,
-}
+PARTS = {f.__name__: f for f in (planner_4, planner_100, planner_calibration, credit, goods)}

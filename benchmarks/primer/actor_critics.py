@@ -1,4 +1,4 @@
-"""PPO and SAC, plain and with common shocks: the part `actor_critics` of `primer.py`.
+"""PPO and SAC, plain and with common shocks.
 
 Every method gets the same search: each candidate below is trained with two seeds that are not
 reported, on Brock and Mirman's model, and the one with the smallest mean policy error is the
@@ -12,13 +12,12 @@ import time
 import numpy as np
 from scipy.stats import bootstrap, trim_mean
 
-from lectures_lib.agents import PPO, PPOConfig
-from lectures_lib.agents.sac import SAC, SACConfig
+from lectures_lib.agents import PPO, SAC, PPOConfig, SACConfig
 from lectures_lib.economies import BrockMirman, Monopolist
 from lectures_lib.evaluation import evaluate
 from lectures_lib.solvers import solve
 
-SEEDS, SEARCH_SEEDS = range(5), (100, 101)
+SEARCH_SEEDS = (100, 101)
 RECORDS = 8
 STEPS = {"PPO": 1_200_000, "SAC": 400_000}
 # Wide restarts without common shocks: a plain learner may be given varied states, too.
@@ -100,13 +99,13 @@ def search(method: str, common: bool) -> dict[str, float]:
     return errors
 
 
-def row(method, common, economy, label) -> dict:
+def row(method, common, economy, label, seeds) -> dict:
     """What is stored of a method on an economy."""
     config = config_of(method, common, CANDIDATES[method][label])
-    history, seconds = train(method, config, economy, SEEDS)
+    history, seconds = train(method, config, economy, seeds)
     error, low, high = interquartile(history["error"][-1])
     loss, loss_low, loss_high = interquartile(history["loss"][-1])
-    result = {
+    return {
         "error_percent": 100 * error,
         "error_low": 100 * low,
         "error_high": 100 * high,
@@ -117,8 +116,8 @@ def row(method, common, economy, label) -> dict:
         "loss_standard_error_percent": 100 * float(history["standard error"][-1].mean()),
         "steps": history.steps[-1],
         "seconds": seconds[-1],
-        "seconds_per_seed": seconds[-1] / len(SEEDS),
-        "seeds": list(SEEDS),
+        "seconds_per_seed": seconds[-1] / len(seeds),
+        "seeds": list(seeds),
         "settings": label,
         "curve": {
             "steps": history.steps,
@@ -127,24 +126,21 @@ def row(method, common, economy, label) -> dict:
             "loss_percent": (100 * history["loss"]).tolist(),
         },
     }
-    print(f"  {method} common={common} {type(economy).__name__} {label}: {error:.4f}", flush=True)
-    return result
 
 
-def methods() -> dict:
-    """All rows of the part."""
-    rows = {}
+def actor_critics(seeds=5):
+    """PPO and SAC, plain and with common shocks, on Brock and Mirman's model and the monopolist."""
     for method in KINDS:
         for common in (True, False):
             name = f"{method}, {'common shocks' if common else 'plain'}"
             errors = search(method, common)
             best = min(errors, key=errors.get)
-            rows[f"Brock-Mirman: {name}, best"] = row(method, common, BrockMirman(), best) | {
-                "search": errors
-            }
+            reached = lambda *x, m=method, c=common: row(m, c, *x, range(seeds))  # noqa: E731
+            found = reached(BrockMirman(), best)
+            yield f"Brock-Mirman: {name}, best", found | {"search": errors}
             if best != "default":
-                rows[f"Brock-Mirman: {name}, default"] = row(
-                    method, common, BrockMirman(), "default"
-                )
-            rows[f"Monopolist: {name}, best"] = row(method, common, Monopolist(), best)
-    return rows
+                yield f"Brock-Mirman: {name}, default", reached(BrockMirman(), "default")
+            yield f"Monopolist: {name}, best", reached(Monopolist(), best)
+
+
+PARTS = {"actor_critics": actor_critics}

@@ -1,30 +1,25 @@
-"""The centralised critic: what a critic sees, whose reward an action is judged by, whose luck.
+"""What a critic sees, whose reward an action is judged by, and whose luck.
 
-Part `critic` of `exercises.py`. Five buyers whose policies see themselves, aggregate productivity
-and mean capital; their critics see no more, or everything. Every learner gets the same processor
-seconds; three seeds train at once, and the seconds stored are those that one of them needs alone.
-Settings are those that were tuned for the other exercises, on another seed.
+Five buyers whose policies see themselves, aggregate productivity and mean capital; their critics
+see no more, or everything. Every learner gets the same processor seconds; all seeds train at once,
+and the seconds stored are those that one of them needs alone. Settings are those that were tuned
+for planners and markets, on another seed.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import torch
-from record import seconds_per_iteration
 
+from benchmarks.harness import CALIBRATIONS, solved, train
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, MarkovChain, map_state
 from lectures_lib.evaluation import ergodic_moments, exploitability
-from lectures_lib.solvers import markov_perfect, solve
 
-SEEDS = (0, 1, 2)
-#: Processor seconds of each learner, if it trained alone.
-SECONDS = 12
 #: Households of very unequal and lasting luck, so that it matters what is hidden.
 UNEQUAL = {"idiosyncratic": MarkovChain.symmetric((0.6, 1.4), stay=0.95)}
-OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
+OTHER = CALIBRATIONS["other"]
 PATHS, PERIODS = 128, 200
 
 ALGORITHMS = {
@@ -42,15 +37,6 @@ LUCK = {"common shocks": {}, "own shocks": {"common_shocks": False, "difference_
 def market(**parameters):
     """Five buyers, none of whom sees the others."""
     return Market(5, n_uninformed=5, **parameters)
-
-
-def train(kind, economy, config):
-    """All seeds at once; the agent, and the processor seconds that a single seed needs."""
-    each = seconds_per_iteration(kind(economy, seeds=SEEDS[:1], device="cpu", config=config))
-    iterations = round(SECONDS / each)
-    agent = kind(economy, seeds=SEEDS, device="cpu", config=config)
-    agent.learn(iterations * agent.steps_per_iteration)
-    return agent, iterations * each
 
 
 @torch.no_grad()
@@ -91,7 +77,7 @@ def judged(policy, economy):
     """Long-run capital and what there is to gain, by seed."""
     moments = ergodic_moments(policy, economy, paths=PATHS, periods=PERIODS, seed=3)
     found = []
-    for i in range(len(SEEDS)):
+    for i in range(policy.runs):
         gain, error = marginal_gain(policy[i], economy)
         best = exploitability(policy[i], economy, paths=32)
         found.append(
@@ -108,60 +94,49 @@ def judged(policy, economy):
     return found
 
 
-def learned(name, economy, **changes):
-    kind, config = ALGORITHMS[name]
-    agent, seconds = train(kind, economy, replace(config, **changes))
-    more = {"steps": agent.steps, "seconds": seconds}
-    rows = [
-        {"seed": seed, **more, **numbers}
-        for seed, numbers in zip(SEEDS, judged(agent.policy, economy), strict=True)
-    ]
-    capital = ", ".join(f"{row['capital']:.3f}" for row in rows)
-    print(f"{name}, {changes}: capital {capital}, {agent.iteration} iterations", flush=True)
-    return rows
-
-
-@cache
-def reference(economy, regime):
-    """An exact solution of a market in which everybody sees everything."""
-    return markov_perfect(economy) if regime == "markov perfect" else solve(economy, regime)
-
-
 def long_run(economy, regime):
     """The exact solution's long-run capital, under the shocks that learners are judged by."""
     moments = ergodic_moments(
-        reference(economy, regime), economy, paths=PATHS, periods=PERIODS, seed=3
+        solved(economy, regime), economy, paths=PATHS, periods=PERIODS, seed=3
     )
     capital, share = (moments[f"mean of {x}"].value for x in ("capital", "saving share"))
     return [{"seed": 0, "capital": capital, "saving_share": share}]
 
 
-def critic():
+def critic(seeds=3, seconds=12):
     """What critics see, common luck and whose reward, with five buyers."""
-    rows = {
-        f"paper, exact: {regime}": long_run(Market(5), regime)
-        for regime in ("nash", "markov perfect", "monopsony")
-    }
-    rows["unequal, exact: nash"] = long_run(Market(5, **UNEQUAL), "nash")
-    rows["other, exact: nash"] = long_run(Market(5, **OTHER), "nash")
+
+    def learned(name, economy, **changes):
+        kind, config = ALGORITHMS[name]
+        config = replace(config, **changes)
+        agent, took = train(kind, economy, config, range(seeds), seconds=seconds)
+        more = {"steps": agent.steps, "seconds": took}
+        found = judged(agent.policy, economy)
+        return [{"seed": s, **more, **found[i]} for i, s in enumerate(agent.seeds)]
+
+    for regime in ("nash", "markov perfect", "monopsony"):
+        yield f"paper, exact: {regime}", long_run(Market(5), regime)
+    yield "unequal, exact: nash", long_run(Market(5, **UNEQUAL), "nash")
+    yield "other, exact: nash", long_run(Market(5, **OTHER), "nash")
     for sight, central in SIGHT.items():
         for name, credit in (("Probing", "own"), ("PPO", "own"), ("Probing", "team")):
             label = f"paper, {name}, {credit} reward, {sight}"
-            rows[label] = learned(name, market(), credit=credit, central_critic=central)
+            yield label, learned(name, market(), credit=credit, central_critic=central)
     for name in ALGORITHMS:
         for luck, setting in LUCK.items():
             for sight, central in SIGHT.items():
                 label = f"unequal, {name}, {luck}, {sight}"
-                rows[label] = learned(name, market(**UNEQUAL), central_critic=central, **setting)
+                economy = market(**UNEQUAL)
+                yield label, learned(name, economy, central_critic=central, **setting)
     # Does a network that takes more steps towards the same noisy targets do better?
-    rows["unequal, Probing, own shocks, central critic, more critic steps"] = learned(
-        "Probing", market(**UNEQUAL), central_critic=True, critic_epochs=12, **LUCK["own shocks"]
-    )
+    label = "unequal, Probing, own shocks, central critic, more critic steps"
+    more = {"central_critic": True, "critic_epochs": 12, **LUCK["own shocks"]}
+    yield label, learned("Probing", market(**UNEQUAL), **more)
     for luck, setting in LUCK.items():
         for sight, central in SIGHT.items():
             label = f"other, Probing, {luck}, {sight}"
-            rows[label] = learned("Probing", market(**OTHER), central_critic=central, **setting)
-    return rows
+            economy = market(**OTHER)
+            yield label, learned("Probing", economy, central_critic=central, **setting)
 
 
 PARTS = {"critic": critic}

@@ -1,0 +1,129 @@
+"""One household: the table of chapter *Learning by a planner, with one household*.
+
+Each run has one thread; its seconds are those of the core that it used, so that other work on
+the machine does not shorten them. The parts `runs` and `steps` are timed by the wall clock.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+import torch
+
+from benchmarks.harness import CALIBRATIONS, stored
+from lectures_lib.agents import PPO
+from lectures_lib.economies import Planner
+from lectures_lib.evaluation import best_fixed_action, evaluate
+from lectures_lib.solvers import solve
+
+from .learners import LEARNERS, learn_for
+
+RIVAL_SECONDS = 120
+OURS = ("PPO, common shocks", "Probing", "Analytic")
+RIVALS = ("PPO, ordinary", "SB3 PPO", "SB3 SAC")
+
+
+def run(name, economy, seed, seconds, setting):
+    """Train once and judge; the numbers of one row and seed."""
+    torch.set_num_threads(1)
+    policy, steps, took = learn_for(name, economy, seed, seconds, setting)
+    return judge(policy, economy) | {"seed": seed, "steps": steps, "seconds": took}
+
+
+def judge(policy, economy):
+    """The distances of the table, in per cent of the exact rule."""
+    report = evaluate(policy, economy, solve(economy), seed=12345)
+    spread = report.moments["s.d. of capital"] / report.reference_moments["s.d. of capital"]
+    return {
+        "loss": 100 * report.consumption_equivalent_loss,
+        "loss_standard_error": 100 * report.loss_standard_error,
+        "policy_error": 100 * report.policy_error_mean,
+        "euler_residual": 100 * report.euler_residual_mean,
+        "capital_spread": 100 * spread,
+    }
+
+
+def runs_of(jobs, processes):
+    """Run jobs (row, arguments) side by side; {row: list of results, one per seed}."""
+    rows: dict[str, list] = {row: [] for row, _ in jobs}
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        pending = {pool.submit(run, *arguments): row for row, arguments in jobs}
+        for done, future in enumerate(as_completed(pending), 1):
+            row, result = pending[future], future.result()
+            rows[row].append(result)
+            print(
+                f"{done}/{len(jobs)}  {row}, seed {result['seed']}: loss {result['loss']:.5f}%, "
+                f"policy error {result['policy_error']:.3f}%, {result['seconds']:.0f} s",
+                flush=True,
+            )
+    return {row: sorted(results, key=lambda r: r["seed"]) for row, results in rows.items()}
+
+
+def steps():
+    """Economy steps per second of Planner.step at a batch of 65,536."""
+    economy, generator, batch = Planner(), torch.Generator().manual_seed(0), (65_536,)
+    state, shocks = economy.reset(batch, generator), economy.draw(batch, generator)
+    shares = {"planner": torch.full((*batch, 1, 1), 0.1)}
+    with torch.no_grad():
+        for _ in range(20):
+            state = economy.step(state, shares, shocks).state
+        started = time.perf_counter()
+        for _ in range(500):
+            state = economy.step(state, shares, shocks).state
+    yield "steps_per_second", 500 * batch[0] / (time.perf_counter() - started)
+
+
+def runs():
+    """Seconds of an iteration of PPO with one run and with five."""
+    seconds = {}
+    for label, kwargs in (("one", {"seed": 0}), ("five", {"seeds": range(5)})):
+        agent = PPO(Planner(), device="cpu", **kwargs)
+        agent.learn(50 * agent.steps_per_iteration)
+        before = agent.seconds
+        agent.learn(250 * agent.steps_per_iteration)
+        seconds[label] = (agent.seconds - before) / 200
+        yield label, seconds[label]
+    yield "ratio", seconds["five"] / seconds["one"]
+
+
+def learners(seeds=5, processes=2):
+    """The library's own learners, between the best constant share and the exact rule."""
+    yield from _ours(Planner(), seeds, processes)
+    yield "exact", [judge(solve(Planner()).policy, Planner())]
+
+
+def calibration(seeds=5, processes=2):
+    """The library's own with the same settings in another economy."""
+    yield from _ours(Planner(**CALIBRATIONS["other"]), seeds, processes)
+
+
+def defaults(seeds=5, processes=2):
+    """The rivals with the settings they come with, 120 seconds a run."""
+    yield from _rivals("defaults", {name: {} for name in RIVALS}, seeds, processes)
+
+
+def tuned(seeds=5, processes=2):
+    """The rivals with the best settings that `tuning` has found and stored."""
+    found = stored("planner")["tuning"]
+    best = {name: found[name]["trials"][0]["setting"] for name in RIVALS}
+    yield from _rivals("tuned", best, seeds, processes)
+
+
+def _ours(economy, seeds, processes):
+    yield "best constant share", [judge(best_fixed_action(economy), economy)]
+    jobs = [(n, (n, economy, s, LEARNERS[n].seconds, {})) for n in OURS for s in range(seeds)]
+    yield from runs_of(jobs, processes).items()
+
+
+def _rivals(label, settings, seeds, processes):
+    jobs = [
+        (f"{name}, {label}", (name, Planner(), s, RIVAL_SECONDS, setting))
+        for name, setting in settings.items()
+        for s in range(seeds)
+    ]
+    yield from runs_of(jobs, processes).items()
+
+
+PARTS = {f.__name__: f for f in (steps, runs, learners, calibration, defaults, tuned)}

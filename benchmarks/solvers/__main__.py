@@ -1,0 +1,10 @@
+"""How precise are the exact solutions, and how long do they take?"""
+
+from benchmarks.harness import run
+
+from . import accuracy, games
+
+PARTS = accuracy.PARTS | games.PARTS
+
+if __name__ == "__main__":
+    run("solvers", __doc__, PARTS)

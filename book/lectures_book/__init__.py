@@ -1,0 +1,132 @@
+"""What every chapter of the book uses: how it states a claim, reads stored results and draws a
+band over seeds."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from lectures_lib.plotting import COLOURS, DASHES
+
+__all__ = ["band", "claim", "stored"]
+
+
+def claim(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
+    """Print one of a chapter's claims, and before it whether it holds: `yes` or `NO`.
+
+    In a cell tagged `nbval-check-output`, a claim that no longer holds differs from the stored
+    output, and the chapter's test fails.
+
+    Parameters
+    ----------
+    text : str
+        A sentence without a full stop, the same whether it holds or not.
+    holds : bool
+        Python's, or NumPy's or torch's of no dimension.
+
+    Raises
+    ------
+    TypeError
+        If `holds` is anything else. A number or a list is no answer, although Python would take
+        it for one.
+
+    Examples
+    --------
+    >>> claim("two and two are four", 2 + 2 == 4)
+    yes  two and two are four
+    >>> claim("the largest of three is below 2", np.max([1, 2, 3]) < 2)
+    NO   the largest of three is below 2
+    """
+    answer = holds
+    if isinstance(holds, np.ndarray | torch.Tensor) and holds.ndim == 0:
+        answer = holds.item()
+    if not isinstance(answer, bool | np.bool_):
+        raise TypeError(
+            f"The claim {text!r} holds or not: one bool is needed, and this is {holds!r}. Compare "
+            "a number with its bound; of several comparisons take all() or any()."
+        )
+    print(f"{'yes' if answer else 'NO':<4} {text}")
+
+
+def stored(name: str) -> dict:
+    """What a benchmark measured and stored in the repository, under `benchmarks/results`.
+
+    Parameters
+    ----------
+    name : str
+        The file's name without its ending: `stored("planner")`.
+
+    Returns
+    -------
+    dict
+        As the benchmark wrote it; what made it is said under "made".
+
+    Raises
+    ------
+    FileNotFoundError
+        If no repository is found, or if its results have no such file.
+    """
+    folder = _repository() / "benchmarks" / "results"
+    file = folder / f"{name}.json"
+    if not file.is_file():
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.json"))) or "none"
+        raise FileNotFoundError(f"No results {name!r} are stored in {folder}. There are: {there}.")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _repository() -> Path:
+    """The repository in which the chapter runs, or else the one that this file lies in."""
+    begin, here = Path.cwd(), Path(__file__).resolve().parent
+    for folder in (begin, *begin.parents, *here.parents):
+        # A folder of benchmarks alone may be anybody's.
+        if all((folder / part).is_dir() for part in ("book/lectures_book", "benchmarks/results")):
+            return folder
+    raise FileNotFoundError(
+        f"No folder above {begin} or {here} has the book's benchmarks/results. Stored results are "
+        "not installed with the package: run the chapter within a clone of the repository."
+    )
+
+
+def band(
+    ax: Axes,
+    x: Sequence[float],
+    rows: ArrayLike,
+    look: int = 0,
+    *,
+    middle: Callable[..., np.ndarray] = np.median,
+    **line,
+) -> None:
+    """Draw what several seeds did: a line through the middle, a band from smallest to largest.
+
+    Parameters
+    ----------
+    ax : Axes
+    x : sequence of float, shape (points,)
+    rows : array, shape (points, seeds)
+        One row for each point, as the records of a :class:`~lectures_lib.agents.History` have it.
+    look : int
+        The place in the book's colours and dashes, the same for line and band.
+    middle : callable
+        `middle(rows, axis=1)` is the line, shape (points,).
+    **line
+        For `ax.plot`, such as `label`, `marker`, and `color` and `linestyle` instead of the look's.
+
+    Raises
+    ------
+    ValueError
+        If `rows` does not have one row for each point.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or len(rows) != len(x):
+        raise ValueError(
+            f"rows must have shape (points, seeds) with {len(x)} points, as x has, and has shape "
+            f"{rows.shape}. If seeds come first, give rows.T."
+        )
+    line = {"color": COLOURS[look % len(COLOURS)], "linestyle": DASHES[look % len(DASHES)]} | line
+    ax.plot(x, middle(rows, axis=1), **line)
+    low, high = rows.min(1), rows.max(1)
+    ax.fill_between(x, low, high, color=line["color"], alpha=0.25, linewidth=0)

@@ -1,0 +1,145 @@
+"""What all benchmarks share: the command line, the place of results, and the table."""
+
+import json
+
+import pytest
+
+from benchmarks.harness import CALIBRATIONS, record, rounded, run, stored, table
+from benchmarks.harness.table import summary
+from lectures_lib.economies import Market
+
+
+def squares(count=3):
+    """Numbers and their squares."""
+    for n in range(count):
+        yield f"{n}", {"square": n**2, "path": [n]}
+
+
+def one():
+    """A number."""
+    yield "one", 1.0
+
+
+PARTS = {"squares": squares, "one": one}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A place for results, and code that a commit holds."""
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr("benchmarks.harness.command.uncommitted", lambda: "")
+    monkeypatch.setattr("benchmarks.harness.command.provenance", lambda: {"code": "abc"})
+    return tmp_path
+
+
+def ask(*arguments):
+    run("sums", "What are squares?", PARTS, arguments)
+
+
+def test_a_part_is_stored_with_the_command_that_makes_it(results):
+    ask("--only", "squares", "--count", "2")
+    assert stored("sums") == {
+        "squares": {"0": {"square": 0, "path": [0]}, "1": {"square": 1, "path": [1]}},
+        "made": {
+            "squares": {
+                "command": "python -m benchmarks.sums --only squares --count 2",
+                "code": "abc",
+            }
+        },
+    }
+
+
+def test_a_part_replaces_itself_and_keeps_the_others(results):
+    (results / "sums.json").write_text(json.dumps({"one": {"two": 2}, "made": {"one": {}}}))
+    ask("--only", "squares")
+    assert stored("sums")["one"] == {"two": 2}
+    ask()
+    assert stored("sums")["one"] == {"one": 1.0}
+    assert stored("sums").keys() == {"one", "squares", "made"}
+    assert [path.name for path in results.iterdir()] == ["sums.json"]
+
+
+def test_what_another_process_stores_meanwhile_is_kept(results):
+    def slow():
+        """Meanwhile, another part is stored."""
+        record.store("sums", "other", {"x": 1}, {"code": "def"})
+        yield "y", 2
+
+    run("sums", "", {"slow": slow}, [])
+    assert stored("sums")["other"] == {"x": 1}
+    assert stored("sums")["made"].keys() == {"other", "slow"}
+
+
+def test_a_trial_prints_and_stores_nothing(results, capsys):
+    ask("--trial", "--only", "squares")
+    assert not list(results.iterdir())
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "0             0",
+        "1             1",
+        "2             4",
+    ]
+
+
+def test_nothing_is_made_to_be_printed(results, capsys):
+    ask("--print")
+    assert capsys.readouterr().out == "squares: not stored yet\n\none: not stored yet\n"
+
+
+def test_code_that_no_commit_holds_stores_nothing(results, monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.harness.command.uncommitted", lambda: " M lectures_lib/x.py")
+    with pytest.raises(SystemExit):
+        ask()
+    assert "lectures_lib/x.py\nCommit them, or add --trial" in capsys.readouterr().err
+    assert not list(results.iterdir())
+
+
+def test_without_a_repository_no_code_is_committed(results):
+    assert record.uncommitted() == "everything, because this is no git repository"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "blame"),
+    [
+        (("--only", "one", "--count", "2"), "no part of one has the option --count"),
+        (("--only", "cubes"), "invalid choice: 'cubes'"),
+        (("--count", "many"), "invalid int value: 'many'"),
+    ],
+)
+def test_wrong_arguments_are_named(results, arguments, blame, capsys):
+    with pytest.raises(SystemExit):
+        ask(*arguments)
+    assert blame in capsys.readouterr().err
+
+
+def test_a_row_is_a_number_or_numbers_or_those_of_seeds():
+    rows = {
+        "number": 2.0,
+        "numbers": {"loss": 0.5, "path": [1, 2]},
+        "seeds": [{"seed": s, "loss": x, "seconds": 4} for s, x in enumerate((1.0, 2.0, -5.0))],
+        "regimes": [{"seed": "nash", "loss": 3.0}, {"seed": "competitive", "loss": 4.0}],
+    }
+    assert table("part", rows).splitlines() == [
+        "part           seeds       loss  seconds",
+        "number                2",
+        "numbers                     0.5",
+        "seeds          0,1,2     1 (-5)        4",
+        "regimes         nash          3",
+        "regimes  competitive          4",
+    ]
+
+
+def test_the_worst_seed_is_the_furthest_from_exact():
+    results = [{"spread": x, "seconds": x} for x in (0.9, 1.0, 1.02)]
+    assert summary("spread", results) == "1 (0.9)"
+    assert summary("seconds", results) == "1"
+    assert summary("loss", results) == ""
+
+
+def test_rounding_reaches_nested_numbers():
+    assert rounded([[1.23456, 2], [1e-7 / 3]]) == [[1.235, 2.0], [3.333e-08]]
+
+
+@pytest.mark.parametrize("name", CALIBRATIONS)
+def test_calibrations_are_markets(name):
+    economy = Market(2, **CALIBRATIONS[name])
+    assert (economy == Market(2)) == (name == "paper")
