@@ -150,11 +150,12 @@ class OwnRewardAllValues(Probing):
     been fitted to the sum of all rewards.
     """
 
-    def _worth(self, name, rollout, offset):
-        _, _, actions = self._play(rollout.states, {name: offset})
-        step = self.economy.step(rollout.states, actions, rollout.shocks)
-        after = self._play(step.state, {}, look_only=True)[0]
-        value = self._values(name, self._survey(step.state, after)[name])
+    def worth(self, name, rollout, offset):
+        """Reward and everybody's discounted value after a probe."""
+        decided = self.decide(rollout.states, {name: offset})
+        step = self.economy.step(rollout.states, decided.actions, rollout.shocks)
+        after = self.decide(step.state, {}, look_only=True).surveyed[name]
+        value = self.values(name, self.standardise_survey(name, after))
         return step.rewards[name] + self.economy.discount * value.sum(-1, keepdim=True)
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from unittest.mock import patch
 
 from benchmarks.harness import CALIBRATIONS, solved, train
-from lectures_lib import networks
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, Planner
 from lectures_lib.evaluation import evaluate
@@ -72,10 +70,9 @@ def learned(kind, economy, config, iterations, seeds, paths=PATHS, start="initia
     return judged(agent.policy, economy, paths, start=start, **done)
 
 
-def at_full_size(make, *arguments):
-    """What `make` finds if second moments are inputs of the same size as all others."""
-    with patch.object(networks, "SECOND_MOMENT_SIZE", 1.0):
-        return make(*arguments)
+def at_full_size(config):
+    """Settings by which second moments are inputs of the same size as all others."""
+    return replace(config, second_moment_size=1.0)
 
 
 # ---------------------------------------------------------------------- 1, 4 and 100 households
@@ -98,7 +95,7 @@ def planner_4(seeds=3):
     policy, done = learned_with_four(seeds)
     yield "PPO, common shocks", learned(PPO, economy, BY_PPO, PPO_4, seeds)
     yield "Probing", judged(policy, economy, **done)
-    full = at_full_size(learned, Probing, economy, FOUR, PROBING_4, seeds)
+    full = learned(Probing, economy, at_full_size(FOUR), PROBING_4, seeds)
     yield "the same, second moments at full size", full
     yield "reference", accuracy(economy)
 
@@ -108,7 +105,7 @@ def planner_100(seeds=3):
     economy, arguments = Planner(100), (HUNDRED, PROBING_100, seeds, FEW_PATHS)
     policy, done = learned_with_four(seeds)
     yield "Probing, from scratch", learned(Probing, economy, *arguments)
-    full = at_full_size(learned, Probing, economy, *arguments)
+    full = learned(Probing, economy, at_full_size(HUNDRED), *arguments[1:])
     yield "the same, second moments at full size", full
     unchanged = judged(policy.on(economy), economy, FEW_PATHS, **done)
     yield "Probing with 4, unchanged", unchanged
