@@ -28,7 +28,8 @@ import lectures_lib.economies
 import lectures_lib.evaluation
 import lectures_lib.solvers
 from lectures_lib import agents, evaluation, plotting, solvers
-from lectures_lib.economies import FixedAction, Market, Planner, map_state
+from lectures_lib.economies import Alone, FixedAction, Market, Planner, map_state, play
+from lectures_lib.economies.play import neutral
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
 PICKY = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8, "updates": 2}
@@ -88,14 +89,14 @@ STOCK = "names the stocks|reports no 'consumption'"
 #: What an economy is missing, by use: {names of economies: what the message says}.
 NO_STOCK = {"nothing moved": r"Gambler\.fields has the stocks \(\)"}
 NO_CHAIN = {
-    "no shocks": "Saver has no field of the state that is an index of a MarkovChain",
-    "no shocks, no team": "Saver has no field of the state that is an index of a MarkovChain",
+    "no shocks": "no field of the state of Saver is the index of a MarkovChain",
+    "no shocks, no team": "no field of the state of Saver is the index of a MarkovChain",
 }
 UNSOLVED = dict.fromkeys(FOREIGN, r"(Saver|Gambler): expected one of Planner, .* derived")
 NOT_AT_REST = dict.fromkeys(FOREIGN, "steady_state is for a Planner or a .*(Saver|Gambler)")
 NO_CHOICES = dict.fromkeys(FOREIGN, "role '(saver|gambler)' of .* has choices=None")
 NO_TABLES = dict.fromkeys(FOREIGN, r"(Saver|Gambler) has no tables\(\)")
-NO_CAPITAL = dict.fromkeys(FOREIGN, "own capital.*(Saver|Gambler)")
+TEAM = dict.fromkeys(("no shocks", "aggregate", "weather"), "Saver's role 'saver' is a team")
 NOT_FOR = dict.fromkeys(FOREIGN, "is for a .*got .*(Saver|Gambler).*solve")
 DRAWN = dict.fromkeys(FOREIGN, "(Saver|Gambler) has no .*decision_rules")
 
@@ -111,6 +112,8 @@ def chain_of(economy):
 USES = {
     # ---------------------------------------------------------------- economies
     "economies.Economy": (stepped, {}),
+    "economies.Alone": (lambda e: stepped(Alone(e, policy_of(e))), {}),
+    "economies.play": (lambda e: list(play(e, states(e), neutral(e)).actions.values()), {}),
     "economies.FixedAction": (lambda e: list(policy_of(e)(states(e)).values()), {}),
     "economies.map_state": (lambda e: list(map_state(lambda x: 1.0 * x, states(e))), {}),
     # ---------------------------------------------------------------- agents
@@ -175,8 +178,8 @@ USES = {
         {"nothing moved": f"Gambler.*({STOCK})"},
     ),
     "evaluation.exploitability": (
-        lambda e: [evaluation.exploitability(policy_of(e), e, paths=4).gain],
-        NO_CAPITAL,
+        lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
+        TEAM,
     ),
     # ---------------------------------------------------------------- figures of policies
     "plotting.decision_rules": (figure(plotting.decision_rules), DRAWN),
@@ -197,14 +200,14 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "BrockMirman Market MarkovChain Monopolist Planner Role Step Tables "
-    "TooManyOutcomes",
+    "economies": "BrockMirman Field Fields Market MarkovChain Monopolist Planner Policy Role Sight "
+    "Step Tables TooManyOutcomes",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
-    "NetworkPolicy PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
-    "TrainingDiverged",
+    "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig Replay SACConfig "
+    "TablePolicy TrainingDiverged",
     "solvers": "ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
     "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "
-    "Report",
+    "Report RoleReport",
 }
 ROOMS = {
     "economies": lectures_lib.economies,
@@ -225,7 +228,7 @@ def test_every_public_name_has_a_use(room):
 def test_it_works_in_somebodys_economy_or_says_what_is_missing(use, name):
     act, refused = USES[use]
     if name in refused:
-        with pytest.raises(TypeError) as caught:
+        with pytest.raises((TypeError, ValueError)) as caught:
             act(FOREIGN[name])
         assert re.search(refused[name], str(caught.value)), caught.value
         return

@@ -5,6 +5,7 @@ from .analytic import Analytic, AnalyticConfig
 from .base import Agent, History, TrainingDiverged
 from .config import ActorCriticConfig
 from .dqn import DQN, DQNConfig
+from .network_agent import NetworkAgent
 from .policy import NetworkPolicy
 from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
@@ -12,6 +13,7 @@ from .q_learning import QLearning, QLearningConfig, TablePolicy
 from .q_network import GreedyPolicy
 from .replay import Replay
 from .sac import SAC, SACConfig
+from .watched import NotFinite
 
 __all__ = [
     "DQN",
@@ -25,7 +27,9 @@ __all__ = [
     "DQNConfig",
     "GreedyPolicy",
     "History",
+    "NetworkAgent",
     "NetworkPolicy",
+    "NotFinite",
     "PPOConfig",
     "Probing",
     "ProbingConfig",

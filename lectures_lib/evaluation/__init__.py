@@ -6,7 +6,7 @@ from .exploitability import Exploitability, exploitability
 from .impulse import impulse_response
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
-from .report import ReferenceBeaten, Report, evaluate
+from .report import ReferenceBeaten, Report, RoleReport, evaluate
 from .simulation import best_fixed_action, initial_states, simulate
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Moments",
     "ReferenceBeaten",
     "Report",
+    "RoleReport",
     "best_fixed_action",
     "burn_in",
     "dynamic_accuracy",

@@ -104,7 +104,8 @@ class WholeView:
         self._moved = [
             n for n in fields.moved_by("choice", "memory") if fields[n].domain != "index"
         ]
-        self.n = sum(torch.Size(fields[name].shape).numel() for name in self._moved)
+        # Where nothing is moved there is one direction, in which nothing changes.
+        self.n = max(1, sum(torch.Size(fields[name].shape).numel() for name in self._moved))
 
     def _flat(self, state, name) -> Tensor:
         """A field as (*batch, entries)."""
@@ -129,7 +130,7 @@ class WholeView:
         """Where the state stands in each direction, shape (*batch, n)."""
         fields, zero = self.economy.fields, self.economy.zeros(state).double()
         parts = [fields[name].position(self._flat(state, name)).double() for name in self._moved]
-        return torch.cat([zero.unsqueeze(-1)[..., :0], *parts], -1)
+        return torch.cat(parts, -1) if parts else zero.unsqueeze(-1)
 
     def shifted(self, state, shifts: Tensor):
         """States moved by `shifts` (places, n) in the directions, shape (places, *batch, ...)."""

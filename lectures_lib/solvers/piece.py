@@ -120,6 +120,8 @@ class Piece:
         if not failed.any():
             return jacobian
         where = failed.nonzero().squeeze(-1)
+        if not hessian.isfinite().all():
+            raise ConvergenceError("time iteration has led to plans that are not finite numbers.")
         curvature, axes = torch.linalg.eigh(hessian[where])
         curvature = torch.maximum(curvature.abs(), least[where, :, 0])
         repaired = (axes * curvature.unsqueeze(-2)) @ axes.mT / (level[where] * self.unit)
@@ -186,6 +188,8 @@ class Piece:
         plain, patience, part = PLAIN, PLAIN, 1.0
         for count in range(1, MAX_ITERATIONS + 1):
             change = self.iterate(coefficients) - coefficients
+            if plain > 0 and not change.isfinite().all():
+                break
             if change.abs().max() < tolerance:
                 self.adopt(coefficients + change)
                 return count

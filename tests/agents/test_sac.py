@@ -133,7 +133,7 @@ def test_only_critics_on_levels_notice_luck_common_to_a_group(differences):
     losses = []
     for each in (batch, lucky):
         state = agent.streams.state_dict()
-        losses.append(agent._critic_loss("planner", each).item())
+        losses.append(agent.critic_loss("planner", each).item())
         agent.streams.load_state_dict(state)
     assert (losses[0] == pytest.approx(losses[1], rel=1e-3)) is differences
 
