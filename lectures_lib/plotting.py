@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from .agents import History
 from .economies import Market
@@ -117,12 +118,13 @@ def decision_rules(
             "saving shares on a grid of capital, for each aggregate productivity."
         )
     first = next(iter(policies.values()))
-    centre = economy.efficient_capital
+    calibrated: Any = economy  # with what was asked for above
+    centre = calibrated.efficient_capital
     if isinstance(first, Solution):
         centre = first.steady_state.capital
     households = economy.fields["capital"].shape[0]
     grid = centre * torch.linspace(-width, width, points, dtype=torch.float64).exp()
-    common = economy.aggregate.values
+    common = calibrated.aggregate.values
     own = getattr(economy, "idiosyncratic", None)
     figure, axes = plt.subplots(1, len(common), sharey=True, squeeze=False)
     for a, ax in enumerate(axes[0]):
@@ -178,7 +180,7 @@ def learning_curves(
     against: str = "seconds",
     references: Mapping[str, float] | None = None,
     ax: Axes | None = None,
-) -> Figure:
+) -> Figure | SubFigure:
     """What was recorded while learning, on a logarithmic axis: medians and extremes over runs.
 
     Parameters
@@ -263,6 +265,7 @@ def ergodic_distributions(
     figure, ax = plt.subplots()
     for i, (label, sample) in enumerate(zip(policies, samples, strict=True)):
         colour, dashes = _look(i)
+        entry: str | None = label
         for run in sample:
             # What lies outside the figure counts, so that densities can be compared.
             density = np.histogram(run, edges)[0] / (run.size * (edges[1] - edges[0]))
@@ -272,9 +275,9 @@ def ergodic_distributions(
                 color=colour,
                 linestyle=dashes,
                 linewidth=1.8 if len(sample) == 1 else 1.0,
-                label=label,
+                label=entry,
             )
-            label = None  # one entry in the legend for all runs of a policy
+            entry = None  # one entry in the legend for all runs of a policy
     ax.set(xlabel=LABELS.get(quantity, quantity), ylabel="density")
     ax.legend()
     return figure
@@ -360,7 +363,7 @@ def capital_by_regime(
     largest: int = 100,
     ax: Axes | None = None,
     **calibration,
-) -> Figure:
+) -> Figure | SubFigure:
     """Capital against the number of buyers: every regime's steady state, and what was found.
 
     Parameters
@@ -393,7 +396,8 @@ def capital_by_regime(
         capital = [steady_state(e, regime).capital for e in economies]
         line = np.array(capital) / np.array(efficient)
         ax.plot(numbers, line, color="#555555", linestyle=dashes, linewidth=1.3, label=label)
-    for i, (label, found) in enumerate((points or {}).items()):
+    points = points or {}
+    for i, (label, found) in enumerate(points.items()):
         exact = label.startswith("exact")
         colour, mark = EXACT if exact else COLOURS[i % len(COLOURS)], "osD^vP*X"[i % 8]
         values = [np.asarray(found[n], dtype=float) for n in found]
@@ -422,7 +426,7 @@ def capital_by_regime(
         xlabel="number of households",
         ylabel="capital per household, relative to competition",
     )
-    ax.set_xticks(ticks, ticks)
+    ax.set_xticks(ticks, [str(n) for n in ticks])
     ax.minorticks_off()
     # The room between the cartel and the others, where there are many households.
     ax.legend(fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.42))

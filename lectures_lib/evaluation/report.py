@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -244,7 +245,9 @@ def evaluate(
     own = _follow(policy, economy, states, seed)
     runs = getattr(policy, "runs", None)
     singles = [policy] if runs is None else [policy[i] for i in range(runs)]
-    squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
+    squeeze: Callable[[list[float]], float | np.ndarray] = (
+        (lambda x: float(x[0])) if runs is None else np.asarray
+    )
     moments = _reported(own.moments, economy)
 
     if reference is None:
@@ -254,7 +257,8 @@ def evaluate(
             _residuals(economy, p, s, regime) for p, s in zip(singles, samples, strict=True)
         ]
         means, largest = ([getattr(r, f)().item() for r in residuals] for f in ("mean", "max"))
-        return Report(*[nan] * 4, squeeze(means), squeeze(largest), moments=moments, regime=regime)
+        found = squeeze(means), squeeze(largest)
+        return Report(nan, nan, nan, nan, *found, moments=moments, regime=regime)
 
     exact = _follow(reference, economy, states, seed)
     sample = exact.sample(None)
@@ -268,9 +272,10 @@ def evaluate(
             _warn_if_beaten(economy, loss, error)
     roles = {}
     for name in learned if len(learned) > 1 else ():
-        numbers = _loss(economy, name, own.value[name], exact.value[name], len(singles))
+        own_loss, own_error = _loss(economy, name, own.value[name], exact.value[name], len(singles))
         roles[name] = RoleReport(
-            *(squeeze(x.tolist()) for x in numbers),
+            squeeze(own_loss.tolist()),
+            squeeze(own_error.tolist()),
             squeeze([e.mean().item() for e in errors[name]]),
             squeeze([e.max().item() for e in errors[name]]),
             economy.roles[name].measure,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -126,7 +126,6 @@ def simulate(
     """
     value: dict[str, Tensor] = {}
     discounts = {name: economy.discount_of(name) for name in economy.roles}
-    discounts = {name: economy.discount_of(name) for name in economy.roles}
     states, infos = [], []
     for t, now, step in walk(policy, economy, state, periods, seed):
         for name, reward in step.rewards.items():
@@ -159,7 +158,7 @@ def require_finite(value: Tensor, role: str, policy, economy: Economy, *walked) 
     """
     if torch.isfinite(value).all():
         return
-    watched = Watched(economy)
+    watched = cast(Economy, Watched(economy))  # which has all that an economy has
     for period in walk(policy, watched, *walked):
         watched.observe(period.state)
     raise ValueError(f"the policy leads to rewards for {role!r} that are not all finite.")
@@ -246,7 +245,8 @@ def best_fixed_action(
     """
     learned = learned_roles(economy)
     if role is None:
-        kinds = {(r.n_actions, r.low, r.high, r.measure) for r in map(economy.roles.get, learned)}
+        roles = [economy.roles[name] for name in learned]
+        kinds = {(r.n_actions, r.low, r.high, r.measure) for r in roles}
         alike = len(kinds) == 1
         require(alike, "role", role, f"one of {learned}, whose actions differ, and others=... too")
     else:

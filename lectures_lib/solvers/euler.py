@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ def stock(economy: Economy) -> str:
     return fields[0]
 
 
-def in_state(economy: Economy, state):
+def in_state(economy: Any, state):
     """The same state for an economy whose households are massless, or are not."""
     if hasattr(state, "crowd") == ("crowd" in economy.fields):
         return state
