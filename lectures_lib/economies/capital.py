@@ -97,7 +97,7 @@ def spending_shares(raw: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class CapitalEconomy(Economy):
+class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
     """Parameters, technology and preferences that all economies with capital share.
 
     Parameters
