@@ -16,8 +16,9 @@ from matplotlib.figure import Figure, SubFigure
 from .agents import History
 from .economies import Market
 from .economies.base import Economy
+from .economies.play import Policy
 from .evaluation import burn_in, impulse_response, initial_states
-from .evaluation.simulation import as_policy, walk
+from .evaluation.simulation import as_policy, each_run, walk
 from .solvers import Solution, steady_state
 
 # Okabe and Ito's palette, darkest first; black is kept for what is exact.
@@ -85,7 +86,10 @@ class Table:
 
 
 def decision_rules(
-    economy: Economy, policies: Mapping[str, object], width: float = 0.45, points: int = 60
+    economy: Economy,
+    policies: Mapping[str, Policy | Solution],
+    width: float = 0.45,
+    points: int = 60,
 ) -> Figure:
     """Saving shares against own capital, one panel for each aggregate productivity.
 
@@ -163,10 +167,8 @@ def _saving_shares(economy, policy, grid, centre, z, a) -> np.ndarray:
         changes["idiosyncratic"] = luck.repeat(len(grid), 1)
         changes["idiosyncratic"][:, 0] = z
     state = state._replace(**changes)
-    runs = getattr(policy, "runs", None)
-    singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     shares = []
-    for single in singles:
+    for single in each_run(policy):
         (period,) = walk(single, economy, state, 1, seed=0)
         shares.append(period.step.info["saving_share"][:, 0].numpy())
     return np.array(shares)
@@ -223,7 +225,7 @@ def learning_curves(
 
 def ergodic_distributions(
     economy: Economy,
-    policies: Mapping[str, object],
+    policies: Mapping[str, Policy | Solution],
     quantity: str = "capital",
     *,
     paths: int = 512,
@@ -285,7 +287,7 @@ def ergodic_distributions(
 
 def impulse_responses(
     economy: Economy,
-    policies: Mapping[str, object],
+    policies: Mapping[str, Policy | Solution],
     shock: str = "aggregate",
     quantities: tuple[str, ...] = ("capital", "consumption", "saving_share"),
     periods: int = 60,

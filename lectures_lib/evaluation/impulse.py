@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..economies.play import Policy
+from ..solvers import Solution
 from .long_run import ergodic_states
 from .simulation import as_policy, batch_shape, initial_states, learned_roles, walk
 
@@ -17,7 +19,7 @@ RESPONSES = (
 
 
 def impulse_response(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
     shock: str = "aggregate",
     periods: int = 60,

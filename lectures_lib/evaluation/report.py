@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
+from ..economies.play import Policy
 from ..solvers import Solution, euler_residuals
 from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regime, stock
 from .long_run import SHORTEST, burn_in, ergodic_states
@@ -20,6 +21,7 @@ from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
     as_policy,
     batch_shape,
+    each_run,
     initial_states,
     learned_roles,
     require_finite,
@@ -185,9 +187,9 @@ def _number(x) -> str:
 
 
 def evaluate(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
-    reference=None,
+    reference: Policy | Solution | None = None,
     seed: int = 0,
     paths: int = 1024,
     start: str = "initial",
@@ -237,14 +239,14 @@ def evaluate(
     regime = getattr(judged, "regime", None)
     # A solution, or the rule of one.
     claims_exactness = isinstance(reference, Solution) or hasattr(reference, "domain")
-    policy, reference = map(as_policy, (policy, reference))
+    policy, reference = as_policy(policy), as_policy(reference)
     judge = policy if reference is None else reference
     states = initial_states(judge, economy, paths, seed)
     if start == "ergodic":
         states = ergodic_states(judge, economy, states, seed + 2)
     own = _follow(policy, economy, states, seed)
     runs = getattr(policy, "runs", None)
-    singles = [policy] if runs is None else [policy[i] for i in range(runs)]
+    singles = each_run(policy)
     squeeze: Callable[[list[float]], float | np.ndarray] = (
         (lambda x: float(x[0])) if runs is None else np.asarray
     )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
+from ..economies.play import Policy
 
 # Backward passes that are taken at once: more need more memory and save no time.
 ROWS_AT_ONCE = 16
@@ -124,7 +125,7 @@ def in_actions(economy: Economy, actions) -> dict[str, Tensor]:
 
 
 def marginal_values(
-    economy: Economy, policy, state, regime: str | None = None
+    economy: Economy, policy: Policy, state, regime: str | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""What a policy implies that capital is worth, tomorrow's and today's.
 
@@ -251,7 +252,7 @@ def jacobians(outputs, *inputs):
 
 
 def euler_residuals(
-    economy: Economy, policy, state, regime: str | None = None, *, draws: int = 40
+    economy: Economy, policy: Policy, state, regime: str | None = None, *, draws: int = 40
 ) -> Tensor:
     r"""Unit-free Euler residuals.
 
