@@ -24,6 +24,7 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -n 2
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider

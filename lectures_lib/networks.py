@@ -141,7 +141,8 @@ class RunningScale(nn.Module):
         super().__init__()
         self.second_moments = second_moments
         # float64, because a sum over millions of observations outgrows float32.
-        shape, kwargs = (runs, features), {"device": device, "dtype": torch.float64}
+        kwargs: dict[str, Any] = {"device": device, "dtype": torch.float64}
+        shape = (runs, features)
         self.register_buffer("count", torch.zeros((), **kwargs))
         self.register_buffer("mean", torch.zeros(shape, **kwargs))
         self.register_buffer("variance", torch.ones(shape, **kwargs))

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from .agents import History
 from .economies import Market
 from .economies.base import Economy
+from .economies.play import Policy
 from .evaluation import burn_in, impulse_response, initial_states
-from .evaluation.simulation import as_policy, walk
+from .evaluation.simulation import as_policy, each_run, walk
 from .solvers import Solution, steady_state
 
 # Okabe and Ito's palette, darkest first; black is kept for what is exact.
@@ -84,7 +86,10 @@ class Table:
 
 
 def decision_rules(
-    economy: Economy, policies: Mapping[str, object], width: float = 0.45, points: int = 60
+    economy: Economy,
+    policies: Mapping[str, Policy | Solution],
+    width: float = 0.45,
+    points: int = 60,
 ) -> Figure:
     """Saving shares against own capital, one panel for each aggregate productivity.
 
@@ -117,12 +122,13 @@ def decision_rules(
             "saving shares on a grid of capital, for each aggregate productivity."
         )
     first = next(iter(policies.values()))
-    centre = economy.efficient_capital
+    calibrated: Any = economy  # with what was asked for above
+    centre = calibrated.efficient_capital
     if isinstance(first, Solution):
         centre = first.steady_state.capital
     households = economy.fields["capital"].shape[0]
     grid = centre * torch.linspace(-width, width, points, dtype=torch.float64).exp()
-    common = economy.aggregate.values
+    common = calibrated.aggregate.values
     own = getattr(economy, "idiosyncratic", None)
     figure, axes = plt.subplots(1, len(common), sharey=True, squeeze=False)
     for a, ax in enumerate(axes[0]):
@@ -161,10 +167,8 @@ def _saving_shares(economy, policy, grid, centre, z, a) -> np.ndarray:
         changes["idiosyncratic"] = luck.repeat(len(grid), 1)
         changes["idiosyncratic"][:, 0] = z
     state = state._replace(**changes)
-    runs = getattr(policy, "runs", None)
-    singles = [policy] if runs is None else [policy[i] for i in range(runs)]
     shares = []
-    for single in singles:
+    for single in each_run(policy):
         (period,) = walk(single, economy, state, 1, seed=0)
         shares.append(period.step.info["saving_share"][:, 0].numpy())
     return np.array(shares)
@@ -178,7 +182,7 @@ def learning_curves(
     against: str = "seconds",
     references: Mapping[str, float] | None = None,
     ax: Axes | None = None,
-) -> Figure:
+) -> Figure | SubFigure:
     """What was recorded while learning, on a logarithmic axis: medians and extremes over runs.
 
     Parameters
@@ -221,7 +225,7 @@ def learning_curves(
 
 def ergodic_distributions(
     economy: Economy,
-    policies: Mapping[str, object],
+    policies: Mapping[str, Policy | Solution],
     quantity: str = "capital",
     *,
     paths: int = 512,
@@ -263,6 +267,7 @@ def ergodic_distributions(
     figure, ax = plt.subplots()
     for i, (label, sample) in enumerate(zip(policies, samples, strict=True)):
         colour, dashes = _look(i)
+        entry: str | None = label
         for run in sample:
             # What lies outside the figure counts, so that densities can be compared.
             density = np.histogram(run, edges)[0] / (run.size * (edges[1] - edges[0]))
@@ -272,9 +277,9 @@ def ergodic_distributions(
                 color=colour,
                 linestyle=dashes,
                 linewidth=1.8 if len(sample) == 1 else 1.0,
-                label=label,
+                label=entry,
             )
-            label = None  # one entry in the legend for all runs of a policy
+            entry = None  # one entry in the legend for all runs of a policy
     ax.set(xlabel=LABELS.get(quantity, quantity), ylabel="density")
     ax.legend()
     return figure
@@ -282,7 +287,7 @@ def ergodic_distributions(
 
 def impulse_responses(
     economy: Economy,
-    policies: Mapping[str, object],
+    policies: Mapping[str, Policy | Solution],
     shock: str = "aggregate",
     quantities: tuple[str, ...] = ("capital", "consumption", "saving_share"),
     periods: int = 60,
@@ -360,7 +365,7 @@ def capital_by_regime(
     largest: int = 100,
     ax: Axes | None = None,
     **calibration,
-) -> Figure:
+) -> Figure | SubFigure:
     """Capital against the number of buyers: every regime's steady state, and what was found.
 
     Parameters
@@ -393,7 +398,8 @@ def capital_by_regime(
         capital = [steady_state(e, regime).capital for e in economies]
         line = np.array(capital) / np.array(efficient)
         ax.plot(numbers, line, color="#555555", linestyle=dashes, linewidth=1.3, label=label)
-    for i, (label, found) in enumerate((points or {}).items()):
+    points = points or {}
+    for i, (label, found) in enumerate(points.items()):
         exact = label.startswith("exact")
         colour, mark = EXACT if exact else COLOURS[i % len(COLOURS)], "osD^vP*X"[i % 8]
         values = [np.asarray(found[n], dtype=float) for n in found]
@@ -422,7 +428,7 @@ def capital_by_regime(
         xlabel="number of households",
         ylabel="capital per household, relative to competition",
     )
-    ax.set_xticks(ticks, ticks)
+    ax.set_xticks(ticks, [str(n) for n in ticks])
     ax.minorticks_off()
     # The room between the cartel and the others, where there are many households.
     ax.legend(fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.42))

@@ -80,8 +80,10 @@ class ActorCritic(NetworkAgent):
     Parameters are those of :class:`~lectures_lib.agents.Agent`.
     """
 
-    #: Standard deviation of exploration now, before squashing.
-    noise = 0.0
+    @property
+    def noise(self) -> float:
+        """Standard deviation of exploration now, before squashing; none by default."""
+        return 0.0
 
     def make_networks(self, role, seen, surveyed):
         """A role's actor, its running average, and its critic."""
@@ -171,7 +173,7 @@ class ActorCritic(NetworkAgent):
                 for name, rewards in rollout.rewards.items()
             }
         for _ in range(c.critic_epochs):
-            loss = 0.0
+            loss: Tensor | float = 0.0
             for name, target in targets.items():
                 values = self.values(name, rollout.surveys[name][:, :-1])
                 error = (values - target) / self._value_scale[name]

@@ -47,6 +47,7 @@ class Analytic(ActorCritic):
     """
 
     config_class = AnalyticConfig
+    config: AnalyticConfig
 
     def _build(self):
         roles = self.economy.roles

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class History:
         ``history["loss"]``, an array of shape (records, runs).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.steps: list[int] = []
         self.seconds: list[float] = []
         self.records: dict[str, list[list[float]]] = {}
@@ -96,6 +96,7 @@ class Agent(ABC):
     """
 
     config_class: ClassVar[type]
+    config: Any
 
     def __init__(
         self,
@@ -241,7 +242,7 @@ class Agent(ABC):
                     if callback is not None:
                         values |= _recorded(callback(self))
                     self.history.append(self.steps, self.seconds, values)
-                if store:
+                if store and checkpoint is not None:
                     self.save(checkpoint)
                 if last:
                     break
@@ -275,7 +276,7 @@ class Agent(ABC):
         """
         economy = self.economy
         self._restore(good)
-        self.economy = Watched(economy)
+        self.economy = cast(Economy, Watched(economy))  # which has all that an economy has
         try:
             while self.iteration < until:
                 self.progress = self.steps / total

@@ -164,6 +164,7 @@ class DQN(Agent):
     """
 
     config_class = DQNConfig
+    config: DQNConfig
 
     # ------------------------------------------------------------------ set-up
     def _build(self):

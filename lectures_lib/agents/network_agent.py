@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..economies.play import play
 from .base import Agent
+from .config import ActorCriticConfig
 from .inputs import input_sizes, network_inputs, pooled_features
 from .policy import NetworkPolicy
 from .world import World
@@ -54,6 +55,7 @@ class NetworkAgent(Agent):
 
     #: Whether networks are applied to each action where a role's actions are alike.
     by_action = True
+    config: ActorCriticConfig
 
     # ------------------------------------------------------------------ set-up
     def _build(self):

@@ -93,15 +93,14 @@ class NetworkPolicy:
         sizes = [input_sizes(e, self._by_action) for e in (self.economy, economy)]
         for name, actor in self._actors.items():
             role, other = self.economy.roles[name], economy.roles.get(name)
-            mine, theirs = (
-                r and (size[name].inputs, r.n_actions)
-                for r, size in zip((role, other), sizes, strict=True)
-            )
-            alone = getattr(actor, "separate", None)
-            if alone is not None and other is not None:
-                mine, theirs = (*mine, role.n_agents), (*theirs, other.n_agents)
-            if self._by_action and role.alike_actions and other is not None and other.alike_actions:
-                mine, theirs = mine[:1] + mine[2:], theirs[:1] + theirs[2:]
+            mine: tuple[int, ...] = (sizes[0][name].inputs, role.n_actions)
+            theirs: tuple[int, ...] | None = None
+            if other is not None:
+                theirs = (sizes[1][name].inputs, other.n_actions)
+                if getattr(actor, "separate", None) is not None:
+                    mine, theirs = (*mine, role.n_agents), (*theirs, other.n_agents)
+                if self._by_action and role.alike_actions and other.alike_actions:
+                    mine, theirs = mine[:1] + mine[2:], theirs[:1] + theirs[2:]
             if mine != theirs:
                 raise ValueError(
                     f"the network of role {name!r} does not fit {economy!r}: its numbers of inputs "

@@ -88,6 +88,7 @@ class PPO(ActorCritic):
     """
 
     config_class = PPOConfig
+    config: PPOConfig
 
     @property
     def noise(self) -> float:

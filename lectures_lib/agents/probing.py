@@ -52,6 +52,7 @@ class Probing(ActorCritic):
     """
 
     config_class = ProbingConfig
+    config: ProbingConfig
 
     @property
     def steps_per_iteration(self):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -234,7 +235,8 @@ class TablePolicy:
 
     def __init__(self, economy: Economy, table: np.ndarray):
         require_economy(economy)
-        self.economy, self.table = economy, np.array(table, dtype=float)
+        self.economy: Any = economy  # one that numbers its states: `index`
+        self.table = np.array(table, dtype=float)
         if self.table.ndim not in (1, 2):
             raise ValueError(
                 f"table has shape {self.table.shape}: expected (states,) or (runs, states)."

@@ -27,6 +27,9 @@ class QNetwork(MLP):
         As for :class:`~lectures_lib.networks.MLP`.
     """
 
+    level: Tensor
+    spread: Tensor
+
     def __init__(self, sizes, dueling, streams, separate=None):
         super().__init__((*sizes[:-1], sizes[-1] + dueling), streams, 0.1, separate)
         self.dueling = dueling

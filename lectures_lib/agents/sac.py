@@ -170,6 +170,7 @@ class SAC(NetworkAgent):
     """
 
     config_class = SACConfig
+    config: SACConfig
     # A critic of an action has to see all that the agent does.
     by_action = False
 
@@ -261,7 +262,8 @@ class SAC(NetworkAgent):
     # ------------------------------------------------------------------ 2. remember
     def _remember(self, decisions, rewards) -> dict[str, Tensor]:
         """Store transitions as (runs, n, replicates or 1, agents, ...); returns the rewards."""
-        fields, earned = {}, {}
+        fields: dict[str, Tensor] = {}
+        earned: dict[str, Tensor] = {}
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             earned[name] = torch.stack([r[name] for r in rewards], 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from ..parameters import require
 from .base import Economy, Sight, Step, require_economy
 from .fields import Fields
+from .play import Policy
 from .tables import Tables, number_of, tabulate
 
 
@@ -51,8 +51,8 @@ class Alone(Economy):
     """
 
     economy: Any
-    policy: Callable
-    role: str | None = None
+    policy: Policy
+    role: str = None  # type: ignore[assignment]  # left out, it becomes the only one
     agent: int = 0
 
     def __post_init__(self):

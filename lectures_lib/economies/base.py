@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -40,9 +40,13 @@ class TooManyOutcomes(ValueError):
 #: A state or a period's shocks: a NamedTuple of tensors, its fields named by the economy.
 State = Any
 Actions = Mapping[str, Tensor]
+#: Of one economy. Who derives from plain `Economy` leaves open what they are.
+StateT = TypeVar("StateT", bound=NamedTuple)
+ShocksT = TypeVar("ShocksT", bound=NamedTuple)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-class Step(NamedTuple):
+class Step(NamedTuple, Generic[StateT]):
     """What a period brings.
 
     Attributes
@@ -55,7 +59,7 @@ class Step(NamedTuple):
         Quantities of the period that figures and tests use; learners never look at them.
     """
 
-    state: State
+    state: StateT
     rewards: dict[str, Tensor]
     info: dict[str, Tensor]
 
@@ -75,7 +79,7 @@ class Sight(NamedTuple):
     population: Tensor | None = None
 
 
-def _on_entry(own):
+def _on_entry(own: Method) -> Method:
     """A method that draws random numbers, with what it is given checked and a batch a tuple."""
 
     @wraps(own)
@@ -84,16 +88,17 @@ def _on_entry(own):
         require_source(generator, dtype)
         return own(self, batch, generator, dtype)
 
-    return drawn
+    return cast(Method, drawn)
 
 
 @dataclass(frozen=True)
-class Economy(Parameters, ABC):
+class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
     """The rules of a game: who acts, what they see, what happens.
 
     A subclass is a frozen dataclass of parameters. It has NamedTuples for its state and shocks
     (`State`, `Shocks`), declares what each field of the state is (:attr:`fields`), and writes down
     :meth:`reset`, :meth:`observe` and :meth:`transition`. It knows nothing of learning.
+    ``class Fishery(Economy[FisheryState, FisheryShocks])`` lets a type checker know of them, too.
     Numbers that it is given become Python's (:class:`~lectures_lib.parameters.Parameters`).
     """
 
@@ -136,11 +141,11 @@ class Economy(Parameters, ABC):
         """What the state consists of: shape, values and mover of each field of `State`."""
 
     @abstractmethod
-    def reset(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
+    def reset(self, batch, generator: torch.Generator, dtype=torch.float32) -> StateT:
         """Initial states, shape `batch`, on the generator's device."""
 
     @abstractmethod
-    def observe(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
+    def observe(self, state: StateT, moved: Actions | None = None) -> dict[str, Tensor]:
         """What agents see of themselves when it is their turn: {role: (*batch, agents, features)}.
 
         There is an entry for each role that moves next.
@@ -153,7 +158,7 @@ class Economy(Parameters, ABC):
         """
 
     @abstractmethod
-    def transition(self, state: State, actions: Actions, shocks: State) -> Step:
+    def transition(self, state: StateT, actions: Actions, shocks: ShocksT) -> Step[StateT]:
         """The period itself, on inputs whose shapes have been checked."""
 
     @abstractmethod
@@ -166,7 +171,7 @@ class Economy(Parameters, ABC):
         """Who moves when within a period, as tuples of roles that move at the same time."""
         return (tuple(self.roles),)
 
-    def sights(self, state: State, moved: Actions | None = None) -> dict[str, Sight]:
+    def sights(self, state: StateT, moved: Actions | None = None) -> dict[str, Sight]:
         """All that the roles whose turn it is see: themselves, and perhaps a population.
 
         By default what :meth:`observe` shows; with full information, agents see the same of all
@@ -177,7 +182,7 @@ class Economy(Parameters, ABC):
         together = {n for n in seen if roles[n].full_information and roles[n].n_agents > 1}
         return {name: Sight(x, x if name in together else None) for name, x in seen.items()}
 
-    def observe_centrally(self, state: State, moved: Actions | None = None) -> dict[str, Sight]:
+    def observe_centrally(self, state: StateT, moved: Actions | None = None) -> dict[str, Sight]:
         """What a critic may see in training of the roles whose turn it is.
 
         By default what the role's policy sees; more where roles do not see everything.
@@ -192,7 +197,7 @@ class Economy(Parameters, ABC):
         """
         return {name: self.fields[name].shape for name in self.fields.chains}
 
-    def outcomes(self, state: State) -> tuple[State, Tensor]:
+    def outcomes(self, state: StateT) -> tuple[ShocksT, Tensor]:
         """All of next period's shocks with their probabilities, for exact expectations.
 
         By default every combination of what the chains may do.
@@ -254,7 +259,7 @@ class Economy(Parameters, ABC):
 
     # ------------------------------------------------------------------ what every economy shares
     @_on_entry
-    def draw(self, batch, generator: torch.Generator, dtype=torch.float32) -> State:
+    def draw(self, batch, generator: torch.Generator, dtype=torch.float32) -> ShocksT:
         """A period's exogenous randomness: uniform draws of shape (*batch, ...).
 
         Draws of shape (runs, groups, 1) broadcast against states of shape
@@ -267,7 +272,7 @@ class Economy(Parameters, ABC):
             )
         )
 
-    def step(self, state: State, actions: Actions, shocks: State) -> Step:
+    def step(self, state: StateT, actions: Actions, shocks: ShocksT) -> Step[StateT]:
         """One period.
 
         Parameters
@@ -290,14 +295,14 @@ class Economy(Parameters, ABC):
         self._check(state, actions, shocks)
         return self.transition(state, actions, shocks)
 
-    def move_chance(self, state: State, shocks: State) -> dict[str, Tensor]:
+    def move_chance(self, state: StateT, shocks: ShocksT) -> dict[str, Tensor]:
         """Next period's index of each chain, by the name of its field."""
         return {
             name: chain.next(getattr(state, name), getattr(shocks, name))
             for name, chain in self.fields.chains.items()
         }
 
-    def perturb(self, state: State, generator: torch.Generator, scale: float) -> State:
+    def perturb(self, state: StateT, generator: torch.Generator, scale: float) -> StateT:
         """States around a state: what choices move is shifted (:meth:`.Field.nearby`).
 
         Parameters
@@ -315,7 +320,7 @@ class Economy(Parameters, ABC):
             }
         )
 
-    def zeros(self, state: State) -> Tensor:
+    def zeros(self, state: StateT) -> Tensor:
         """Zeros (*batch,) with the type and on the device of the state's real numbers.
 
         A state of indices alone has torch's default type.
@@ -327,12 +332,12 @@ class Economy(Parameters, ABC):
                 return x.new_zeros(batch)
         return torch.zeros(batch, device=fields[0].device)
 
-    def no_luck(self, state: State) -> State:
+    def no_luck(self, state: StateT) -> ShocksT:
         """Shocks (*batch, ...) that are all zero, for what does not depend on them."""
         zero = self.zeros(state)
         return self.Shocks(*(zero.new_zeros(zero.shape + s) for s in self.shock_shapes.values()))
 
-    def check_state(self, state: State) -> None:
+    def check_state(self, state: StateT) -> None:
         """Refuse states with values that no economy can be in (used where data enters).
 
         Raises
@@ -345,7 +350,7 @@ class Economy(Parameters, ABC):
             field.check_values(getattr(state, name), f"state.{name}")
 
     # ------------------------------------------------------------------ checks without device sync
-    def check_form(self, state: State) -> None:
+    def check_form(self, state: StateT) -> None:
         """Refuse what is no state of this economy, whatever its values are.
 
         Raises
@@ -417,9 +422,10 @@ class Economy(Parameters, ABC):
             require_device_and_type(a, like, f"actions[{name!r}]")
 
 
-def map_state(function: Callable[..., Tensor], *states: State) -> State:
+def map_state(function: Callable[..., Tensor], *states: StateT) -> StateT:
     """Apply a function to each field of one or several states (or shocks) of the same type."""
-    return type(states[0])(*map(function, *states))
+    kind: Any = type(states[0])
+    return kind(*map(function, *states))
 
 
 def require_economy(economy) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -97,7 +97,7 @@ def spending_shares(raw: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class CapitalEconomy(Economy):
+class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
     """Parameters, technology and preferences that all economies with capital share.
 
     Parameters
@@ -297,6 +297,10 @@ class CapitalEconomy(Economy):
             rebate = self.paid_back(profit)
         spending = bids.sum(-1)
         return Accounts(price, spending, profit, rebate, income - spending + rebate)
+
+    @abstractmethod
+    def actions_for(self, state: Any, investment: Tensor) -> dict[str, Tensor]:
+        """The actions of all roles with which households make `investment` (*batch, N, M)."""
 
     # ------------------------------------------------------------------ the contract of an economy
     @cached_property

@@ -101,11 +101,13 @@ class Field:
         ValueError
         """
         if self.domain == "index":
-            if x.numel() and not ((x >= 0) & (x < self.values)).all():
+            values = self.values
+            assert values is not None  # an index has a number of them
+            if x.numel() and not ((x >= 0) & (x < values)).all():
                 owner = "the chain has" if self.chain is not None else "there are"
                 raise ValueError(
                     f"{name} holds indices from {x.min().item()} to {x.max().item()}; {owner} "
-                    f"{self.values} values, so they must lie in 0..{self.values - 1}."
+                    f"{values} values, so they must lie in 0..{values - 1}."
                 )
             return
         if not torch.isfinite(x).all():

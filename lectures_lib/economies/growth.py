@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
-from .base import Economy, Role, Step
+from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
 
 # Orders above this share of output are cut to it, so that some capital is always left.
@@ -45,7 +45,7 @@ class GrowthShocks(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BrockMirman(Economy):
+class BrockMirman(Economy[GrowthState, GrowthShocks]):
     r"""Stochastic growth with log utility and full depreciation (Brock and Mirman 1972).
 
     .. math:: \max E\sum_t \beta^t \log C_t, \qquad K_{t+1} = Y_t - C_t, \qquad
@@ -131,7 +131,9 @@ class BrockMirman(Economy):
         features = torch.stack([state.capital.log(), self.productivity(state).log()], -1)
         return {"planner": features}
 
-    def transition(self, state, actions, shocks) -> Step:
+    def transition(
+        self, state: GrowthState, actions: Actions, shocks: GrowthShocks
+    ) -> Step[GrowthState]:
         """One period; `actions["planner"]` holds consumption (*batch, 1, 1)."""
         output = self.output(state)
         order = actions["planner"].squeeze(-1)

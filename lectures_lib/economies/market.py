@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 
 from ..parameters import require
 from .base import Role, Sight, Step
-from .capital import SMALLEST_SHARE, CapitalEconomy, CapitalState, spending_shares
+from .capital import SMALLEST_SHARE, Accounts, CapitalEconomy, CapitalState, spending_shares
 from .fields import Fields
 
 
@@ -242,7 +242,8 @@ class Market(CapitalEconomy):
         output = self.output(state)
         income = self.income(state, output)
         action = torch.cat([actions[name] for name in self._members], -2)
-        following, crowd = {}, None
+        following: dict[str, Tensor] = {}
+        crowd: Accounts | None = None
         if self.atomistic:
             # Who has no mass takes price and rebate as the crowd makes them.
             theirs = torch.cat([actions[f"{name}_crowd"] for name in self._members], -2)
@@ -261,7 +262,7 @@ class Market(CapitalEconomy):
         following |= self.move_chance(state, shocks)
         utility = self.utility(books.consumption)
         rewards = {name: utility[..., members] for name, members in self._members.items()}
-        if self.atomistic:
+        if crowd is not None:
             others = self.utility(crowd.consumption)
             rewards |= {f"{n}_crowd": others[..., members] for n, members in self._members.items()}
         info = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..markov import MarkovChain, require_positive_chain
 from ..memory import require_memory
 from ..parameters import require
-from .base import Economy, Role, Step
+from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
 from .tables import Tables
 
@@ -40,7 +40,7 @@ class MonopolistShocks(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Monopolist(Economy):
+class Monopolist(Economy[MonopolistState, MonopolistShocks]):
     r"""A monopolist who trades off profit today against customers tomorrow.
 
     Each of :math:`x_t` customers values the good at a number that is uniform on :math:`[0, 1]`,
@@ -164,7 +164,9 @@ class Monopolist(Economy):
     def _intensity(self, state):
         return self.demand.level(state.demand, state.customers.dtype).unsqueeze(-1)
 
-    def transition(self, state, actions, shocks) -> Step:
+    def transition(
+        self, state: MonopolistState, actions: Actions, shocks: MonopolistShocks
+    ) -> Step[MonopolistState]:
         """One period; `actions["firm"]` holds the price (*batch, 1, 1)."""
         price = actions["firm"].squeeze(-1)
         sales = self._intensity(state) * state.customers * (1 - price)

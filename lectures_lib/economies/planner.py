@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .base import Role, Step
-from .capital import CapitalEconomy, CapitalState, spending_shares
+from torch import Tensor
+
+from .base import Actions, Role, Step
+from .capital import CapitalEconomy, CapitalShocks, CapitalState, spending_shares
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class Planner(CapitalEconomy):
         r"""Half of :math:`\phi`: all that is spent is used up, as :math:`\phi I_j^2/2`."""
         return self.phi / 2
 
-    def actions_for(self, state, investment):
+    def actions_for(self, state: CapitalState, investment: Tensor) -> dict[str, Tensor]:
         """The spending shares that make `investment` (*batch, N, M)."""
         cost = self.unit_cost(investment.sum(-2, keepdim=True))
         return {"planner": cost * investment / self.income(state).unsqueeze(-1)}
 
-    def transition(self, state, actions, shocks) -> Step:
+    def transition(
+        self, state: CapitalState, actions: Actions, shocks: CapitalShocks
+    ) -> Step[CapitalState]:
         """One period; `actions["planner"]` holds spending shares (*batch, N, M)."""
         share = actions["planner"]
         output = self.output(state)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
-from ..solvers import euler_residuals
+from ..economies.play import Policy
+from ..solvers import Solution, euler_residuals
 from ..solvers.euler import in_actions, stock
 from .long_run import ergodic_states
 from .simulation import as_policy, initial_states, learned_roles, walk
@@ -45,7 +46,7 @@ class DynamicAccuracy:
 
 
 def dynamic_accuracy(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
     regime: str | None = None,
     paths: int = 16,
@@ -104,9 +105,9 @@ def dynamic_accuracy(
     """
     regime = getattr(policy, "regime", None) if regime is None else regime
     policy = as_policy(policy)
-    if getattr(policy, "runs", None) is not None:
+    if (runs := getattr(policy, "runs", None)) is not None:
         raise ValueError(
-            f"the policy has {policy.runs} runs: ask for one at a time, as in "
+            f"the policy has {runs} runs: ask for one at a time, as in "
             "dynamic_accuracy(policy[0], economy)."
         )
     implied = EulerImplied(policy, economy, regime)
@@ -159,7 +160,7 @@ class EulerImplied:
     regime : str, optional
     """
 
-    def __init__(self, policy, economy: Economy, regime: str | None):
+    def __init__(self, policy: Policy, economy: Economy, regime: str | None):
         self.policy, self.economy, self.regime = policy, economy, regime
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 
 from ..agents.q_learning import TablePolicy
 from ..economies import Alone, Economy
+from ..economies.play import Policy
 from ..economies.tables import all_states, transitions_of
 from .simulation import initial_states
 
@@ -43,7 +44,7 @@ class FiniteResponse:
         return self.alone.actions(state, self.own(state))
 
 
-def finite_response(policy, economy: Economy, role: str, agent: int, seed: int, paths: int):
+def finite_response(policy: Policy, economy: Economy, role: str, agent: int, seed: int, paths: int):
     """What :class:`.Exploitability` holds of an agent in a finite game.
 
     Gains are exact but for the draws from the initial distribution.

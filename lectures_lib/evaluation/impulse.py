@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..economies.play import Policy
+from ..solvers import Solution
 from .long_run import ergodic_states
 from .simulation import as_policy, batch_shape, initial_states, learned_roles, walk
 
@@ -17,7 +19,7 @@ RESPONSES = (
 
 
 def impulse_response(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
     shock: str = "aggregate",
     periods: int = 60,
@@ -63,14 +65,14 @@ def impulse_response(
     """
     policy = as_policy(policy)
     kind = type(economy).__name__
-    chains = list(economy.fields.chains)
+    chains = economy.fields.chains
     if not chains:
         raise TypeError(
             f"no field of the state of {kind} is the index of a MarkovChain, so that there is "
             "no shock to respond to."
         )
     if shock not in chains:
-        raise ValueError(f"shock={shock!r}: expected one of {chains}.")
+        raise ValueError(f"shock={shock!r}: expected one of {list(chains)}.")
     n = sum(economy.roles[name].n_agents for name in learned_roles(economy))
     if household is not None and not 0 <= household < n:
         raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
@@ -80,7 +82,7 @@ def impulse_response(
     base = ergodic_states(policy, economy, start, seed)
     index = getattr(base, shock).clone()
     who = index[..., household] if household is not None and economy.fields[shock].shape else index
-    who.fill_(len(economy.fields[shock].chain) - 1)
+    who.fill_(len(chains[shock]) - 1)
     batch = batch_shape(economy, base)
     others = [name for name in economy.fields.stocks if name not in RESPONSES]
     responses: dict[str, list] = {}

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, map_state
+from ..economies.play import Policy
+from ..solvers import Solution
 from .simulation import as_policy, batch_shape, initial_states, walk
 
 #: Periods that are left out at least.
@@ -82,7 +84,7 @@ class _Left(NamedTuple):
         return bool(((self.distance > 0.9 * half.distance) & ~self.forgotten).any())
 
 
-def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
+def burn_in(policy: Policy | Solution, economy: Economy, least: int = SHORTEST) -> int:
     r"""Periods until a policy has led an economy so far that its beginning is forgotten.
 
     Economies from the initial distribution and others that have lived for some time receive the
@@ -159,7 +161,7 @@ def burn_in(policy, economy: Economy, least: int = SHORTEST) -> int:
     return max(t, least)
 
 
-def ergodic_states(policy, economy: Economy, start, seed: int):
+def ergodic_states(policy: Policy, economy: Economy, start, seed: int):
     """Where a policy has led when the beginning is forgotten.
 
     Parameters

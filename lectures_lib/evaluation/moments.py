@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..economies.play import Policy
+from ..solvers import Solution
 from .long_run import burn_in
 from .simulation import as_policy, batch_shape, initial_states, walk
 
@@ -164,7 +166,7 @@ def _estimate(values: Tensor) -> Estimate:
 
 
 def ergodic_moments(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
     paths: int = 512,
     periods: int = 500,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
+from ..economies.play import Policy
 from ..solvers import Solution, euler_residuals
 from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regime, stock
 from .long_run import SHORTEST, burn_in, ergodic_states
@@ -19,6 +21,7 @@ from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
     as_policy,
     batch_shape,
+    each_run,
     initial_states,
     learned_roles,
     require_finite,
@@ -184,9 +187,9 @@ def _number(x) -> str:
 
 
 def evaluate(
-    policy,
+    policy: Policy | Solution,
     economy: Economy,
-    reference=None,
+    reference: Policy | Solution | None = None,
     seed: int = 0,
     paths: int = 1024,
     start: str = "initial",
@@ -236,15 +239,17 @@ def evaluate(
     regime = getattr(judged, "regime", None)
     # A solution, or the rule of one.
     claims_exactness = isinstance(reference, Solution) or hasattr(reference, "domain")
-    policy, reference = map(as_policy, (policy, reference))
+    policy, reference = as_policy(policy), as_policy(reference)
     judge = policy if reference is None else reference
     states = initial_states(judge, economy, paths, seed)
     if start == "ergodic":
         states = ergodic_states(judge, economy, states, seed + 2)
     own = _follow(policy, economy, states, seed)
     runs = getattr(policy, "runs", None)
-    singles = [policy] if runs is None else [policy[i] for i in range(runs)]
-    squeeze = (lambda x: float(x[0])) if runs is None else np.asarray
+    singles = each_run(policy)
+    squeeze: Callable[[list[float]], float | np.ndarray] = (
+        (lambda x: float(x[0])) if runs is None else np.asarray
+    )
     moments = _reported(own.moments, economy)
 
     if reference is None:
@@ -254,7 +259,8 @@ def evaluate(
             _residuals(economy, p, s, regime) for p, s in zip(singles, samples, strict=True)
         ]
         means, largest = ([getattr(r, f)().item() for r in residuals] for f in ("mean", "max"))
-        return Report(*[nan] * 4, squeeze(means), squeeze(largest), moments=moments, regime=regime)
+        found = squeeze(means), squeeze(largest)
+        return Report(nan, nan, nan, nan, *found, moments=moments, regime=regime)
 
     exact = _follow(reference, economy, states, seed)
     sample = exact.sample(None)
@@ -268,9 +274,10 @@ def evaluate(
             _warn_if_beaten(economy, loss, error)
     roles = {}
     for name in learned if len(learned) > 1 else ():
-        numbers = _loss(economy, name, own.value[name], exact.value[name], len(singles))
+        own_loss, own_error = _loss(economy, name, own.value[name], exact.value[name], len(singles))
         roles[name] = RoleReport(
-            *(squeeze(x.tolist()) for x in numbers),
+            squeeze(own_loss.tolist()),
+            squeeze(own_error.tolist()),
             squeeze([e.mean().item() for e in errors[name]]),
             squeeze([e.max().item() for e in errors[name]]),
             economy.roles[name].measure,

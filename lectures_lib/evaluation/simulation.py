@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, overload
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..agents.watched import Watched
 from ..economies.base import Economy, Step, map_state, require_economy
 from ..economies.entry import require_actions
-from ..economies.play import FixedAction
+from ..economies.play import FixedAction, Policy
 from ..parameters import entered, require, seeded
 from ..solvers import Solution
 from ..solvers.euler import in_actions
@@ -57,7 +57,7 @@ class Period(NamedTuple):
 
 
 @torch.no_grad()
-def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[Period]:
+def walk(policy: Policy, economy: Economy, state, periods: int, seed: int) -> Iterator[Period]:
     """The periods of a simulation, one by one; the shocks depend on `seed` alone.
 
     Nothing is kept, so that hundreds of households on a thousand paths need little memory.
@@ -102,7 +102,14 @@ def walk(policy, economy: Economy, state, periods: int, seed: int) -> Iterator[P
 
 
 def simulate(
-    policy, economy: Economy, state, periods: int, seed: int, *, first: int = 0, every: int = 1
+    policy: Policy,
+    economy: Economy,
+    state,
+    periods: int,
+    seed: int,
+    *,
+    first: int = 0,
+    every: int = 1,
 ) -> Paths:
     """Simulate a policy from given states; the shocks depend on `seed` alone.
 
@@ -126,7 +133,6 @@ def simulate(
     """
     value: dict[str, Tensor] = {}
     discounts = {name: economy.discount_of(name) for name in economy.roles}
-    discounts = {name: economy.discount_of(name) for name in economy.roles}
     states, infos = [], []
     for t, now, step in walk(policy, economy, state, periods, seed):
         for name, reward in step.rewards.items():
@@ -140,7 +146,7 @@ def simulate(
     return Paths(states, value, info)
 
 
-def require_finite(value: Tensor, role: str, policy, economy: Economy, *walked) -> None:
+def require_finite(value: Tensor, role: str, policy: Policy, economy: Economy, *walked) -> None:
     """Refuse discounted rewards that are not finite numbers, and say whose fault it is.
 
     Parameters
@@ -159,13 +165,17 @@ def require_finite(value: Tensor, role: str, policy, economy: Economy, *walked) 
     """
     if torch.isfinite(value).all():
         return
-    watched = Watched(economy)
+    watched = cast(Economy, Watched(economy))  # which has all that an economy has
     for period in walk(policy, watched, *walked):
         watched.observe(period.state)
     raise ValueError(f"the policy leads to rewards for {role!r} that are not all finite.")
 
 
-def as_policy(policy):
+@overload
+def as_policy(policy: Policy | Solution) -> Policy: ...
+@overload
+def as_policy(policy: None) -> None: ...
+def as_policy(policy: Policy | Solution | None) -> Policy | None:
     """A solution's policy, or the policy itself.
 
     Raises
@@ -183,6 +193,12 @@ def as_policy(policy):
     return policy
 
 
+def each_run(policy: Any) -> list[Policy]:
+    """The policies of single runs that a policy consists of: itself, if it has no runs."""
+    runs = getattr(policy, "runs", None)
+    return [policy] if runs is None else [policy[i] for i in range(runs)]
+
+
 def learned_roles(economy: Economy) -> list[str]:
     """The roles that choose for themselves; the others follow one of them."""
     return [name for name, role in economy.roles.items() if role.follows is None]
@@ -193,7 +209,7 @@ def batch_shape(economy: Economy, state) -> torch.Size:
     return economy.zeros(state).shape
 
 
-def initial_states(policy, economy: Economy, paths: int, seed: int):
+def initial_states(policy: Policy, economy: Economy, paths: int, seed: int):
     """Draws from the economy's initial distribution, the same for each of the policy's runs."""
     require_economy(economy)
     require(entered("paths", paths, int) >= 1, "paths", paths, "a whole number of at least 1")
@@ -246,7 +262,8 @@ def best_fixed_action(
     """
     learned = learned_roles(economy)
     if role is None:
-        kinds = {(r.n_actions, r.low, r.high, r.measure) for r in map(economy.roles.get, learned)}
+        roles = [economy.roles[name] for name in learned]
+        kinds = {(r.n_actions, r.low, r.high, r.measure) for r in roles}
         alike = len(kinds) == 1
         require(alike, "role", role, f"one of {learned}, whose actions differ, and others=... too")
     else:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from functools import singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
+from ..economies.play import Policy
 
 # Backward passes that are taken at once: more need more memory and save no time.
 ROWS_AT_ONCE = 16
@@ -103,7 +105,7 @@ def stock(economy: Economy) -> str:
     return fields[0]
 
 
-def in_state(economy: Economy, state):
+def in_state(economy: Any, state):
     """The same state for an economy whose households are massless, or are not."""
     if hasattr(state, "crowd") == ("crowd" in economy.fields):
         return state
@@ -123,7 +125,7 @@ def in_actions(economy: Economy, actions) -> dict[str, Tensor]:
 
 
 def marginal_values(
-    economy: Economy, policy, state, regime: str | None = None
+    economy: Economy, policy: Policy, state, regime: str | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""What a policy implies that capital is worth, tomorrow's and today's.
 
@@ -250,7 +252,7 @@ def jacobians(outputs, *inputs):
 
 
 def euler_residuals(
-    economy: Economy, policy, state, regime: str | None = None, *, draws: int = 40
+    economy: Economy, policy: Policy, state, regime: str | None = None, *, draws: int = 40
 ) -> Tensor:
     r"""Unit-free Euler residuals.
 

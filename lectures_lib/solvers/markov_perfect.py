@@ -41,7 +41,8 @@ class StageGame:
 
     def __init__(self, economy: Market, chain: JointChain, polynomials: Polynomials):
         self.economy, self.chain, self.polynomials = economy, chain, polynomials
-        self.values = None  # coefficients (combinations, coefficients, households)
+        #: Coefficients (combinations, coefficients, households).
+        self.values: Tensor | None = None
 
     def bought(self, choice: Tensor) -> Tensor:
         """Investment (points, N, M) from all choices."""

@@ -86,10 +86,10 @@ class Polynomials:
         return self._products(self.coordinates(capital).clamp(-FURTHEST, FURTHEST))
 
     def _products(self, x: Tensor) -> Tensor:
-        single = [torch.ones_like(x), x]
+        terms = [torch.ones_like(x), x]
         for _ in range(2, self.degree + 1):
-            single.append(2 * x * single[-1] - single[-2])
-        single = torch.stack(single[: self.degree + 1], -1)
+            terms.append(2 * x * terms[-1] - terms[-2])
+        single = torch.stack(terms[: self.degree + 1], -1)
         columns = [single[..., k, :][..., self.powers[:, k]] for k in range(x.shape[-1])]
         product = columns[0]
         for column in columns[1:]:
@@ -165,11 +165,11 @@ class Polynomials:
     @cached_property
     def _derivative(self) -> Tensor:
         n, d = self.powers.shape
-        one = np.zeros((self.degree + 1, self.degree + 1))
+        slopes = np.zeros((self.degree + 1, self.degree + 1))
         for k in range(1, self.degree + 1):
             slope = chebyshev.chebder(np.eye(self.degree + 1)[k])
-            one[: len(slope), k] = slope
-        one = torch.as_tensor(one)
+            slopes[: len(slope), k] = slope
+        one = torch.as_tensor(slopes)
         in_box = torch.zeros(d, n, n, dtype=torch.float64)
         for j in range(d):
             others = [k for k in range(d) if k != j]

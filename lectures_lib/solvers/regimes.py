@@ -21,7 +21,7 @@ from torch import Tensor
 from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
 from .euler import in_regime, jacobians
-from .registry import by_kind, expected_kinds, require_kind
+from .registry import by_kind, expected_kinds, refuse_kind
 
 # Newton steps for what households buy together, at most; few are needed away from kinks.
 NEWTON_STEPS = 40
@@ -78,7 +78,7 @@ def conditions_of(economy: CapitalEconomy, regime: str) -> Conditions:
     ValueError
         If the economy does not have the regime.
     """
-    require_kind(economy, "conditions_of", conditions_of.registry)
+    refuse_kind(economy, "conditions_of", conditions_of.registry)
 
 
 class Conditions:
@@ -100,7 +100,7 @@ class Conditions:
     """
 
     #: Regimes of households that decide each for itself.
-    separate = ("competitive",)
+    separate: tuple[str, ...] = ("competitive",)
 
     def __init__(self, economy: CapitalEconomy, regime: str):
         self.economy, self.regime = economy, resolve_regime(economy, regime)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import singledispatch, wraps
 from inspect import isabstract, signature
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -76,12 +76,22 @@ def require_kind(economy: Economy, task: str, kinds: Iterable[type]) -> None:
         If the economy is none of them, or is derived from one and has changed its rules.
     """
     if _kind_of(economy, kinds) is None:
-        raise TypeError(
-            f"{task} is for a {' or a '.join(names(kinds))}, or a class derived from it; got "
-            f"{type(economy).__name__}. solve(economy) picks the method where there is one, and "
-            "PPO learns in any economy."
-        )
+        refuse_kind(economy, task, kinds)
     require_rules(economy, task, kinds)
+
+
+def refuse_kind(economy: Economy, task: str, kinds: Iterable[type]) -> NoReturn:
+    """Say that a solver's formulas are not about an economy.
+
+    Raises
+    ------
+    TypeError
+    """
+    raise TypeError(
+        f"{task} is for a {' or a '.join(names(kinds))}, or a class derived from it; got "
+        f"{type(economy).__name__}. solve(economy) picks the method where there is one, and "
+        "PPO learns in any economy."
+    )
 
 
 def require_rules(economy: Economy, task: str, kinds: Iterable[type]) -> None:

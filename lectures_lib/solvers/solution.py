@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..economies.play import Policy
 from .euler import euler_residuals
 from .registry import by_kind, expected_kinds
 from .steady_state import SteadyState, steady_state
@@ -38,7 +38,7 @@ class Solution:
 
     economy: Economy
     regime: str
-    policy: Callable
+    policy: Policy
     iterations: int = 0
     method: str = "closed form"
 

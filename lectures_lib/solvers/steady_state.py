@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 
 from ..economies import FixedAction, MarkovChain
 from ..economies.base import Economy
 from .euler import euler_residuals
-from .registry import by_kind, require_kind
+from .registry import by_kind, refuse_kind
+
+EconomyT = TypeVar("EconomyT", bound=Economy)
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,10 @@ def steady_state(
     TypeError
         If there is no formula for the economy, or for rules that a derived class has changed.
     """
-    require_kind(economy, "steady_state", steady_state.registry)
+    refuse_kind(economy, "steady_state", steady_state.registry)
 
 
-def without_risk(economy: Economy) -> Economy:
+def without_risk(economy: EconomyT) -> EconomyT:
     """The same economy with every chain among its parameters fixed at its mean.
 
     Raises

@@ -196,7 +196,9 @@ def time_iteration(
             )
         return _several_goods(economy, conditions, chain, degrees or DEGREES[size], tolerance)
     (low, high), usual = _first_box(economy, domain), _usual_box(economy)
-    policy, piece, iterations = None, None, 0
+    policy: InvestmentPolicy | None = None
+    piece: Piece | None = None
+    iterations = 0
     for _ in range(BOXES):
         fine = (degrees or _usual_fineness(size, kinked))[0]
         # A wider box needs more.
@@ -210,6 +212,7 @@ def time_iteration(
                 f"nodes, more than {MOST_POINTS:,}: ask for a smaller domain, have fewer levels of "
                 "productivity, or use method='network'."
             )
+        basis: Splines | Polynomials
         if kinked:
             basis = Splines(low, high, fine, chain)
         else:
@@ -241,6 +244,7 @@ def time_iteration(
         if low <= least and most <= high:
             break
         low, high = min(low, least / ROOM), max(high, most * ROOM)
+    assert policy is not None  # if the first box has none, that was an error
     return policy, iterations
 
 
