@@ -138,6 +138,8 @@ class Report:
     roles: dict[str, RoleReport] = field(default_factory=dict)
 
     def __str__(self):
+        # Where one number stands for all, it says it all.
+        apart = self.roles if np.isnan(self.consumption_equivalent_loss).all() else {}
         rows = [
             ("consumption-equivalent loss, %", 100 * np.asarray(self.consumption_equivalent_loss)),
             ("  its standard error, %", 100 * np.asarray(self.loss_standard_error)),
@@ -147,7 +149,7 @@ class Report:
             ("largest Euler residual, %", 100 * np.asarray(self.euler_residual_max)),
             *(
                 row
-                for name, role in self.roles.items()
+                for name, role in apart.items()
                 for row in (
                     (f"{name}: loss in {role.measure}, %", 100 * np.asarray(role.loss)),
                     (f"{name}: mean policy error, %", 100 * np.asarray(role.policy_error_mean)),
@@ -155,7 +157,7 @@ class Report:
             ),
             *((name, np.asarray(value)) for name, value in self.moments.items()),
         ]
-        distances = 6 + 2 * len(self.roles)
+        distances = 6 + 2 * len(apart)
         many = rows[0][1].ndim > 0
         header = ["", *(("median", "worst run") if many else ("policy",)), "reference"]
         lines = [header]

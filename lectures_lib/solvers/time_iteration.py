@@ -218,18 +218,19 @@ def time_iteration(
         else:
             basis = Polynomials.on_cube(low, high, math.prod(size), fine)
         before, piece = piece, Piece(conditions, chain, basis, bounded=kinked)
+        if before is not None:
+            piece.start_from(before.log_worth)
         try:
-            if before is not None:
-                piece.start_from(before.log_worth)
-            elif kinked and conditions.joint:
-                worth, taken = _worth_to_price_takers(economy)
-                iterations += taken
-                piece.start_from(worth)
             iterations += piece.converge(tolerance)
         except ConvergenceError:
-            if before is None:
+            if before is not None:
+                break  # the last rule says where it holds
+            if not (kinked and conditions.joint):
                 raise
-            break  # the last rule says where it holds
+            worth, taken = _worth_to_price_takers(economy)
+            piece = Piece(conditions, chain, basis, bounded=True)
+            piece.start_from(worth)
+            iterations += taken + piece.converge(tolerance)
         policy = InvestmentPolicy(economy, [piece])
         with policy.domain.silent():  # the box may be about to grow
             visited = join(*visited_states(economy, policy))
@@ -251,8 +252,8 @@ def time_iteration(
 def _worth_to_price_takers(economy):
     """The log worth of capital in a competitive market, and the iterations that it took.
 
-    It is smooth, found in a second, and near what capital is worth to those who decide together. A
-    search from further away is led astray where their plans jump.
+    It is smooth, found in a second, and another place to begin from where those who decide together
+    have led a search astray by plans that jump.
     """
     shared = {f.name: getattr(economy, f.name) for f in fields(CapitalEconomy)}
     rule, taken = time_iteration(Market(**shared), "competitive")

@@ -47,7 +47,7 @@ def test_sizes():
         ("transitions", 0.9 * MOVES, "sum to one"),
         ("transitions", with_negative(), "sum to one"),
         ("discount", 1.0, "discount"),
-        ("discount", 0.0, "discount"),
+        ("discount", -0.1, "discount"),
         ("payoffs", np.zeros(2), r"payoffs.shape=\(2,\): expected \(states, actions\)"),
         ("payoffs", np.zeros((0, 2)), r"payoffs.shape=\(0, 2\)"),
         ("payoffs", [[1.0], [1.0, 2.0]], "^payoffs=.*expected numbers"),
