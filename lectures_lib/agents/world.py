@@ -33,7 +33,7 @@ class World:
         distribution when :meth:`restart` is called.
     jitter : float
         Half-width of the range in which a group's replicates are scattered then
-        (:meth:`~lectures_lib.economies.base.Economy.perturb`) around the state of one of them;
+        (:meth:`~lectures_lib.economies.Economy.perturb`) around the state of one of them;
         with zero each goes on from where it was.
     paired : bool
         Whether replicates are scattered in pairs that start from the same state.

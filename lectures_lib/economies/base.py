@@ -138,7 +138,7 @@ class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
     @property
     @abstractmethod
     def fields(self) -> Fields:
-        """What the state consists of: shape, values and mover of each field of `State`."""
+        """Shape, values and mover of each field of `State`."""
 
     @abstractmethod
     def reset(self, batch, generator: torch.Generator, dtype=torch.float32) -> StateT:

@@ -348,7 +348,7 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
         return torch.cat([capital, own.log(), common.log().expand_as(own)], -1)
 
     def sampled_outcomes(self, state, draws: int, generator) -> tuple[CapitalShocks, Tensor]:
-        """Next shocks where :meth:`outcomes` are too many to list: the others' luck is drawn.
+        """Next shocks where `outcomes` are too many to list: the others' luck is drawn.
 
         Every aggregate productivity meets the same `draws` vectors of individual ones. Each
         household's own luck is stratified over the draws, and weighted so that the chances of its

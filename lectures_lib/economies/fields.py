@@ -39,7 +39,7 @@ class Field:
     size : int, optional
         Number of values of an index that follows no chain.
     unit : float
-        Of a real field: a little of it. What :meth:`~lectures_lib.economies.base.Economy.perturb`
+        Of a real field: a little of it. What :meth:`~lectures_lib.economies.Economy.perturb`
         and measures of distance take for one, where logarithms do it for a positive field.
     copies : str, optional
         The field of the same shape of which this one is a crowd's copy.
@@ -210,5 +210,5 @@ class Fields(Mapping):
 
     @property
     def stocks(self) -> tuple[str, ...]:
-        """Names of what agents themselves own and move: a crowd's copies are apart."""
+        """Names of what agents themselves own and move, a crowd's copies apart."""
         return tuple(name for name in self.moved_by("choice") if self[name].copies is None)

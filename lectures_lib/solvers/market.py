@@ -33,7 +33,7 @@ def _(economy, regime):
 class MarketConditions(Conditions):
     """First-order conditions of households that buy in a market.
 
-    Crowds and limits to information change none of them: :attr:`economy` is the market without.
+    Crowds and limits to information change none of them: `economy` is the market without.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class Conditions:
 
     Investment has shape (*batch, N, M), income and output (*batch, N). Households decide jointly,
     or each for itself and taking prices as given; a subclass may add regimes. Those of an economy
-    are given by :func:`conditions_of`.
+    are given by :func:`lectures_lib.solvers.conditions_of`.
 
     Parameters
     ----------

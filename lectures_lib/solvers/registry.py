@@ -31,7 +31,7 @@ def by_kind(function: Callable) -> Any:
     """A function of an economy, open to more kinds of it.
 
     What is decorated answers for economies of no registered kind; its documentation and defaults
-    are everybody's. Its `register(kind)` is that of :func:`functools.singledispatch`, and what is
+    are everybody's. Its `register(kind)` is that of `functools.singledispatch`, and what is
     registered is called with all arguments. A class derived from a registered one is treated like
     its base, or refused where it has changed the base's rules.
     """
