@@ -192,7 +192,7 @@ NO_USE = {
     "economies": "BrockMirman Market MarkovChain Monopolist Planner Role Step Tables "
     "TooManyOutcomes",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
-    "NetworkPolicy PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
+    "NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig Replay SACConfig TablePolicy "
     "TrainingDiverged",
     "solvers": "REGIMES ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
     "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "

@@ -12,6 +12,7 @@ from .q_learning import QLearning, QLearningConfig, TablePolicy
 from .q_network import GreedyPolicy
 from .replay import Replay
 from .sac import SAC, SACConfig
+from .watched import NotFinite
 
 __all__ = [
     "DQN",
@@ -26,6 +27,7 @@ __all__ = [
     "GreedyPolicy",
     "History",
     "NetworkPolicy",
+    "NotFinite",
     "PPOConfig",
     "Probing",
     "ProbingConfig",
