@@ -1,4 +1,4 @@
-"""Brock and Mirman's closed form. Chapter *Proximal policy optimisation* checks against it."""
+"""Brock and Mirman's closed form: what solvers know of the growth model."""
 
 from __future__ import annotations
 
