@@ -176,7 +176,7 @@ def test_a_follower_learns_to_respond_to_offers():
     game = Shop()
     config = PPOConfig(noise=(0.4, 0.3), final_rate=0.1)
     agent = PPO(game, seed=0, device="cpu", config=config)
-    agent.learn(200_000, show_progress=False)
+    agent.learn(400_000, show_progress=False)
     state = game.reset((200,), generator(3))
     offer = 0.4 + 0.6 * torch.rand((200, 2), generator=generator(4))
     share = agent.policy(state, {"shop": offer.unsqueeze(-2)})["customer"]

@@ -173,7 +173,8 @@ class EulerImplied:
         residual = residual.unflatten(-1, (math.prod(consumption.shape[residual.dim() - 1 :]), -1))
         consumption = consumption * (1 - residual.mean(-1).reshape(consumption.shape))
         if isinstance(e, CapitalEconomy):
-            return e.actions_for(state, self._bought(info, consumption))
+            kept = e.income(state) - consumption
+            return e.actions_for(state, self._bought(info["investment"], kept))
         return self._that_leave(state, actions, consumption)
 
     @torch.enable_grad()
@@ -192,17 +193,16 @@ class EulerImplied:
                 break
         return {**actions, role: found}
 
-    def _bought(self, info, consumption):
-        """Investment (*batch, N, M) that leaves `consumption` (*batch, N)."""
+    def _bought(self, investment, kept):
+        """Investment (*batch, N, M) in proportion to `investment`, from what is `kept` (*batch, N)
+        of income."""
         e = self.economy
-        kept = info["output"] - consumption
-        if getattr(e, "rebate_profits", False):
+        if e.rebate_profits:
             # Firms' profit is half of all spending, so that all spending is twice what is kept.
             kept = kept + kept.mean(-1, keepdim=True)
         # Capital cannot be sold.
         kept = kept.clamp_min(0).unsqueeze(-1)
-        price = e.unit_cost(info["investment"].sum(-2, keepdim=True))
-        spending = price * info["investment"]
+        spending = e.unit_cost(investment.sum(-2, keepdim=True)) * investment
         spending = kept * spending / spending.sum(-1, keepdim=True).clamp_min(1e-300)
         # Buying Q of a good costs a Q^2, where a is the unit cost at one.
         cost = e.unit_cost(torch.ones((), dtype=spending.dtype))
