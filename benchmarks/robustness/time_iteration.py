@@ -2,17 +2,21 @@
 
 Each is solved for once more with all four parameters of technology and preferences multiplied by
 one plus a normal draw times 1e-10, as often as the command line says. Parts are the sizes, such as
-`2x1`, and `2x1-joint` where households decide jointly. Stored are seconds for one solution, updates
-of the unknown, the solution's own Euler residuals, and how far next period's capital, relative to
-the efficient steady state, is moved by the perturbations at states of the initial distribution.
+`2x1`, and `2x1-joint` where households decide jointly. Stored are seconds for one solution and
+updates of the unknown (the most of all draws), the Euler residuals (the worst of all draws), and
+how far next period's capital, relative to the efficient steady state, is moved by the perturbations
+at states of the initial distribution: at most, and on average.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from benchmarks.harness import CALIBRATIONS, timed
 from lectures_lib.economies import Market, Planner
@@ -39,46 +43,63 @@ def next_capital(economy, policy, states):
     return ((1 - economy.delta) * states.capital + bought) / economy.efficient_capital
 
 
-def cell(economy, regime, perturbations):
-    """One size, regime and calibration."""
-    states, found, seconds, updates, rule = initial_sample(economy, 256), [], [], [], None
-    failed = 0
-    for number in range(perturbations + 1):
-        other = perturbed(economy, number)
+def solution(economy, regime, number):
+    """What a row needs of one draw's rule; nothing if there is none."""
+    other = perturbed(economy, number)
+    # That a rule is imprecise is what is measured here.
+    with warnings.catch_warnings(action="ignore"):
         try:
-            (policy, count), took = timed(time_iteration, other, regime)
+            (rule, updates), seconds = timed(time_iteration, other, regime)
         except ConvergenceError:
-            failed += 1
-            continue
-        rule = rule or policy
-        seconds.append(took)
-        updates.append(count)
-        found.append(next_capital(other, policy, states))
-    row = {"solved": perturbations + 1, "failed": failed}
-    if rule is None:
+            return None
+        found = next_capital(other, rule, initial_sample(economy, 256)).numpy()
+        residuals = residuals_where_it_leads(other, rule, regime).values()
+    measured = {"seconds": seconds, "updates": updates}
+    for where, residual in zip(("initial", "long run"), residuals, strict=True):
+        measured |= {f"{where} mean": residual.mean, f"{where} largest": residual.largest}
+    return found, measured
+
+
+def row_of(solutions):
+    """The row of one size, regime and calibration, from the solutions of all draws."""
+    solved = [x for x in solutions if x is not None]
+    row = {"solved": len(solutions), "failed": len(solutions) - len(solved)}
+    if not solved:
         return row
-    residuals = residuals_where_it_leads(economy, rule, regime).values()
-    names = ("initial", "long run")
+    moved = [np.abs(found - solved[0][0]) for found, _ in solved]
+    worst = {name: max(measured[name] for _, measured in solved) for name in solved[0][1]}
     return row | {
-        "seconds": max(seconds),
-        "updates": max(updates),
-        "moved": max((x - found[0]).abs().max().item() for x in found),
-        **{f"{n} mean": r.mean for n, r in zip(names, residuals, strict=True)},
-        **{f"{n} largest": r.largest for n, r in zip(names, residuals, strict=True)},
+        "moved": max(float(x.max()) for x in moved),
+        "moved on average": max(float(x.mean()) for x in moved),
+        **worst,
     }
+
+
+def _begin():
+    """A process's libraries have one thread, and are warm."""
+    torch.set_num_threads(1)
+    time_iteration(Market(), "competitive")
 
 
 def part(size, kinds):
     """The part of one size, for pairs of an economy's class and a regime."""
 
-    def rows(perturbations=5):
-        time_iteration(Market(), "competitive")  # warms the libraries up
-        for kind, regime in kinds:
-            for label, parameters in CALIBRATIONS.items():
-                # That a rule is imprecise is what is measured here.
-                with warnings.catch_warnings(action="ignore"):
-                    row = cell(kind(*size, **parameters), regime, perturbations)
-                yield f"{regime}, {label}", row
+    def rows(perturbations=5, processes=1):
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_begin) as pool:
+            waiting = [
+                (
+                    f"{regime}, {label}",
+                    [
+                        pool.submit(solution, kind(*size, **parameters), regime, number)
+                        for number in range(perturbations + 1)
+                    ],
+                )
+                for kind, regime in kinds
+                for label, parameters in CALIBRATIONS.items()
+            ]
+            for name, draws in waiting:
+                yield name, row_of([draw.result() for draw in draws])
 
     regimes = " and ".join(regime for _, regime in kinds)
     rows.__doc__ = f"Households x goods: {size[0]} x {size[1]}, {regimes}."

@@ -58,12 +58,28 @@ class Polynomials:
         return cls(centre, torch.eye(stocks, dtype=torch.float64) * 2 / (high - low), degree)
 
     @classmethod
-    def around(cls, capital: Tensor, degree: int, thinnest: float = 0.1) -> Polynomials:
-        """The box along the principal axes of a sample (states, stocks) that contains it."""
+    def around(
+        cls, capital: Tensor, degree: int, thinnest: float = 0.1, goods: int = 1
+    ) -> Polynomials:
+        """The box along the principal axes of a sample (states, stocks) that contains it.
+
+        With several `goods`, each stock of the sample stands for as much of each of them. How much
+        a household has of one rather than another is then an axis of its own, on which the box has
+        its least half-width, `thinnest`.
+        """
         logs = capital.log()
         mean = logs.mean(0)
-        directions = torch.linalg.svd(logs - mean, full_matrices=False).Vh
-        scores = (logs - mean) @ directions.T
+        principal = torch.linalg.svd(logs - mean, full_matrices=False).Vh.contiguous()
+        # Either sign is right, and rounding must not choose one.
+        weights = 0.5 ** torch.arange(len(mean), dtype=logs.dtype)
+        principal = principal * (principal @ weights).sign()[:, None]
+        each = torch.eye(len(mean), dtype=logs.dtype)
+        balance, *contrasts = _contrasts(goods)
+        directions = torch.cat(
+            [torch.kron(principal, balance), *(torch.kron(each, good) for good in contrasts)]
+        )
+        mean = mean.repeat_interleave(goods)
+        scores = (logs.repeat_interleave(goods, -1) - mean) @ directions.T
         low, high = scores.amin(0), scores.amax(0)
         half = ((1 + MARGIN) * (high - low) / 2).clamp_min(thinnest)
         centre = mean + (low + high) / 2 @ directions
@@ -185,3 +201,11 @@ def _by_index(basis, coefficients, index):
     counts = index.bincount(minlength=len(coefficients)).tolist()
     parts = zip(basis[order].split(counts), coefficients, strict=True)
     return torch.cat([rows @ own for rows, own in parts])[order.argsort()]
+
+
+def _contrasts(n) -> Tensor:
+    """Orthonormal directions (n, 1, n): the mean, then the first k against the one after them."""
+    rows = [torch.ones(n, dtype=torch.float64)]
+    for k in range(1, n):
+        rows.append(torch.tensor([1.0] * k + [-float(k)] + [0.0] * (n - k - 1)).double())
+    return torch.stack([row / row.norm() for row in rows]).unsqueeze(1)

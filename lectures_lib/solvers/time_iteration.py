@@ -288,7 +288,6 @@ def _several_goods(economy, conditions, chain, degrees, tolerance):
         replace(economy, n_goods=1, phi=m * economy.phi), conditions.regime
     )
     sample = visited_states(policy.economy, policy)[-1].capital.flatten(-2)
-    sample = sample.repeat_interleave(m, -1)
     single = policy.pieces[0]
 
     def expected(capital, index):
@@ -300,7 +299,7 @@ def _several_goods(economy, conditions, chain, degrees, tolerance):
 
     pieces = []
     for degree, thinnest in zip(degrees, (WIDE, NARROW), strict=True):
-        box = Polynomials.around(sample, degree, thinnest)
+        box = Polynomials.around(sample, degree, thinnest, goods=m)
         piece = Piece(conditions, chain, box, bounded=False)
         piece.start_from(expected)
         if thinnest == WIDE and economy.n_households > 2:

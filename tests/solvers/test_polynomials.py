@@ -150,3 +150,25 @@ def test_the_ends_of_a_box_are_those_of_its_corners():
     assert box.low == pytest.approx(2.0) and box.high == pytest.approx(8.0)
     assert box.inside(torch.tensor([2.0, 8.0, 4.0], dtype=torch.float64))
     assert not box.inside(torch.tensor([1.9, 8.0, 4.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("households", [2, 3])
+def test_the_axes_of_a_box_are_not_chosen_by_rounding(households):
+    """Goods in balance leave a principal component's sign open, and how others are turned."""
+    generator = torch.Generator().manual_seed(1)
+    draws = torch.randn(200, households, generator=generator, dtype=torch.float64)
+    sample = (0.1 * draws + 0.2 * draws[:, :1]).exp()
+    one, two = (
+        Polynomials.around(sample * factor, 3, goods=2)
+        for factor in (1.0, 1 + 1e-12 * torch.randn(200, 1, generator=generator).double())
+    )
+    torch.testing.assert_close(one.axes, two.axes, rtol=0, atol=1e-8)
+    torch.testing.assert_close(one.capital, two.capital, rtol=1e-8, atol=0)
+    # They are at right angles, and each household's balance of goods has one of its own.
+    angles = one.axes @ one.axes.T
+    torch.testing.assert_close(angles, torch.diag(angles.diagonal()), rtol=0, atol=1e-8)
+    own = one.axes[households:] * 0.1
+    for household, axis in enumerate(own.unflatten(-1, (households, 2))):
+        expected = torch.zeros(households, 2, dtype=torch.float64)
+        expected[household] = torch.tensor([1.0, -1.0]) / math.sqrt(2)
+        torch.testing.assert_close(axis, expected)
