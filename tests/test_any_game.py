@@ -232,6 +232,17 @@ def test_a_roles_loss_is_by_its_own_discount_and_measure():
     assert report.roles["shop"].loss == pytest.approx(1 - profit[0] / profit[1], rel=1e-6)
 
 
+def test_less_of_a_loss_is_a_gain():
+    """A shop that sells below cost: what it gains is relative to the size of what it loses."""
+    game = Shop()
+    bad, worse = (FixedAction(game, {"shop": p, "customer": 0.45}) for p in (0.15, 0.1))
+    profit = [2 * ((p - 0.2) * 0.45 / p - p**2 / 2) for p in (0.15, 0.1)]
+    report = evaluate(worse, game, bad, paths=64)
+    assert report.roles["shop"].loss == pytest.approx(profit[1] / profit[0] - 1, rel=1e-6)
+    assert report.roles["shop"].loss > 1 > report.roles["shop"].loss_standard_error >= 0
+    assert exploitability(worse, game, role="shop", paths=16).gain > 1
+
+
 @every_game
 def test_moments_and_responses(game):
     moments = ergodic_moments(constant(game), game, paths=8, periods=20)

@@ -68,7 +68,7 @@ def finite_response(policy: Policy, economy: Economy, role: str, agent: int, see
         best, own = (
             alone.consumption_equivalent(torch.tensor(weights @ v)) for v in (solved.v, kept)
         )
-        return (best / own - 1).numpy()
+        return ((best - own) / own.abs()).numpy()
 
     starts = alone.index(initial_states(policy, economy, paths, seed))
     drawn = torch.bincount(starts, minlength=len(kept)).double().numpy()

@@ -67,7 +67,8 @@ class RoleReport:
     Attributes
     ----------
     loss, loss_standard_error : float or array
-        Share of the role's `measure` that somebody who follows the reference would give up.
+        Share of the `measure` (of its size, where a profit is a loss) that somebody who follows the
+        reference would give up.
     policy_error_mean, policy_error_max : float or array
         Relative difference of the role's actions on the reference's ergodic set.
     measure : str
@@ -316,7 +317,9 @@ def _loss(economy, role, value, exact, runs) -> tuple[Tensor, Tensor]:
     per_path = value.reshape(runs, -1)
     mean = exact.mean()
     exact_equivalent = economy.equivalent(role, mean)
-    loss = 1 - economy.equivalent(role, per_path.mean(-1)) / exact_equivalent
+    own_equivalent = economy.equivalent(role, per_path.mean(-1))
+    # A profit may be a loss, and a larger one is worse.
+    loss = (exact_equivalent - own_equivalent) / exact_equivalent.abs()
     # The loss is nearly linear in the difference of values: its slope scales their error.
     difference = per_path - exact
     nudge = 1e-6 * mean.abs()

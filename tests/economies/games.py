@@ -64,7 +64,7 @@ class Shop(Economy):
 
     def reset(self, batch, generator, dtype=torch.float32):
         luck = self.draw(batch, generator, dtype)
-        uniform = torch.rand((*batch, 2), generator=generator, dtype=dtype)
+        uniform = torch.rand((*batch, 2), generator=generator, dtype=dtype, device=generator.device)
         return self.State(0.4 + 0.4 * uniform, self.taste.initial(luck.taste))
 
     def _z(self, state):
@@ -126,7 +126,7 @@ class Borrower(Economy):
 
     def reset(self, batch, generator, dtype=torch.float32):
         luck = self.draw(batch, generator, dtype)
-        uniform = torch.rand((*batch, 1), generator=generator, dtype=dtype)
+        uniform = torch.rand((*batch, 1), generator=generator, dtype=dtype, device=generator.device)
         return self.State(uniform - 0.5, self.income.initial(luck.income))
 
     def _y(self, state):
@@ -176,7 +176,7 @@ class Rivals(Economy):
 
     def reset(self, batch, generator, dtype=torch.float32):
         n = len(self.grid)
-        return self.State(torch.randint(n, (*batch, 2), generator=generator))
+        return self.State(torch.randint(n, (*batch, 2), generator=generator, device=generator.device))
 
     def observe(self, state, moved=None):
         # Own price and the rival's.
