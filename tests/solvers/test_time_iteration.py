@@ -40,6 +40,9 @@ CASES = {
 }
 
 
+# With two goods there are initial states that are imprecise or outside, and not judged here.
+@pytest.mark.filterwarnings("ignore::lectures_lib.solvers.ImpreciseSolution")
+@pytest.mark.filterwarnings("ignore::lectures_lib.solvers.OutsideDomain")
 @pytest.mark.parametrize(("economy", "regime", "largest"), list(CASES.values()), ids=list(CASES))
 def test_residuals_on_the_ergodic_set(economy, regime, largest, solved, ergodic_states):
     policy = solved(economy, regime).policy
@@ -82,7 +85,7 @@ def test_without_cross_household_terms_the_planners_problem_is_a_game(solved, st
     economy = Planner(2)
     game = Market(2, action="quantity", phi=economy.phi / 2)
     rule = solved(game, "nash").policy
-    state = states(economy)
+    state = states(game)
     assert euler_residuals(game, rule, state, "nash").abs().max() < 1e-5
 
     def draft(state, moved=None):
