@@ -1,13 +1,16 @@
 """Every agent and measure takes any game: stages, memory, own goals, negative assets, no shocks."""
 
+import importlib
 import math
 import pickle
-from dataclasses import replace
+from collections import namedtuple
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pytest
 import torch
-from games import GAMES, Borrower, Rivals, Shop
+from games import GAMES, TASTE, Borrower, Rivals, Shop, Sticky
 
 from lectures_lib.agents import (
     DQN,
@@ -22,7 +25,17 @@ from lectures_lib.agents import (
     QLearning,
     SACConfig,
 )
-from lectures_lib.economies import Alone, FixedAction, Market, map_state, play
+from lectures_lib.economies import (
+    Alone,
+    Field,
+    Fields,
+    FixedAction,
+    Market,
+    Planner,
+    TooManyOutcomes,
+    map_state,
+    play,
+)
 from lectures_lib.economies.play import neutral
 from lectures_lib.evaluation import (
     best_fixed_action,
@@ -31,9 +44,13 @@ from lectures_lib.evaluation import (
     exploitability,
     impulse_response,
     initial_states,
+    report,
     simulate,
 )
 from lectures_lib.evaluation.best_response import departed
+from lectures_lib.evaluation.exploitability import _Search
+from lectures_lib.evaluation.views import HouseholdView
+from lectures_lib.solvers import euler_residuals, solve
 
 every_game = pytest.mark.parametrize("game", list(GAMES.values()), ids=list(GAMES))
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
@@ -433,3 +450,158 @@ def test_states_of_a_batch_are_judged_alike():
         map_state(lambda x: x[1], game.draw((3, 4), generator(1), torch.float64)),
     )
     assert torch.equal(step.rewards["household"][1], one.rewards["household"])
+
+
+# ---------------------------------------------------------------------- what a review found
+def test_what_is_remembered_is_expected_as_what_is_chosen(monkeypatch):
+    """The same game, whose last price is called a record or a choice, has the same gain."""
+    module = importlib.import_module("lectures_lib.evaluation.exploitability")
+    monkeypatch.setattr(module, "SEARCH_PERIODS", 40)
+    monkeypatch.setattr(module, "MAX_RECORDS", 3)
+    found = []
+    for moved_by in ("memory", "choice"):
+        game = Sticky(moved_by)
+
+        def policy(state, moved=None, game=game):
+            return {"firm": (0.15 + 0.3 * state.last + 0.25 * game.level(state)).unsqueeze(-1)}
+
+        found.append(exploitability(policy, game, paths=16))
+    assert found[0].gain == pytest.approx(found[1].gain, rel=1e-6)
+    assert 0 < found[0].gain < 0.1
+
+
+def test_outcomes_take_fields_that_broadcast():
+    market = Market(2)
+    state = market.reset((4, 3), generator())
+    narrow = state._replace(aggregate=state.aggregate[0])
+    wide = state._replace(aggregate=state.aggregate[:1].expand(4, 3))
+    chance = market.outcomes(narrow)[1]
+    assert torch.equal(chance, market.outcomes(wide)[1])
+    torch.testing.assert_close(chance.sum(0), torch.ones(4, 3))
+
+
+def test_households_are_seen_as_such_only_where_there_is_nothing_else():
+    @dataclass(frozen=True)
+    class Remembering(Market):
+        """A market that remembers something."""
+
+        State = namedtuple("Remembered", "capital idiosyncratic aggregate last")
+
+        @cached_property
+        def fields(self):
+            return Fields(**super().fields, last=Field((), "real", "memory"))
+
+    assert HouseholdView.suits(Market(3, n_uninformed=1, atomistic=True))
+    assert not HouseholdView.suits(Remembering(2))
+    assert not HouseholdView.suits(Borrower())
+
+
+def test_an_endowment_counts_as_income_in_reports():
+    """Who would like to sell capital counts with what it spends, an endowment's part included."""
+
+    @dataclass(frozen=True)
+    class Endowed(Planner):
+        """A planner whose household gets three units of the good each period."""
+
+        def income(self, state, output=None):
+            return super().income(state, output) + 3
+
+    economy = Endowed()
+    state = economy.reset((50,), generator(), torch.float64)
+    rich = state._replace(capital=20 * state.capital)
+    policy = FixedAction(economy, 0.01)
+    info = economy.step(rich, policy(rich), economy.no_luck(rich)).info
+    spent = (economy.income(rich) - info["consumption"]) / info["consumption"]
+    found = report._residuals(economy, policy, rich, "planner")
+    raw = euler_residuals(economy, policy, rich)
+    assert (raw < -spent).all()
+    torch.testing.assert_close(found, spent)
+
+
+def test_policies_may_leave_out_those_who_follow():
+    market = Market(2, atomistic=True)
+    whole = FixedAction(market, 0.1)
+
+    def policy(state, moved=None):
+        return {"household": whole(state)["household"]}
+
+    searches = [_Search(p, market, "household", 0, seed=0, paths=8) for p in (policy, whole)]
+    with torch.no_grad():
+        rewards = [search.record()[1] for search in searches]
+    assert torch.equal(*rewards)
+    alone = Alone(market, policy)
+    state, luck = market.reset((3,), generator()), market.draw((3,), generator(1))
+    own = {"household": torch.full((3, 1, 1), 0.2)}
+    rewards = [Alone(market, p).step(state, own, luck).rewards for p in (policy, whole)]
+    assert torch.equal(*(r["household"] for r in rewards))
+    assert alone.actions(state, own)["household_crowd"].eq(0.1).all()
+
+
+def test_finite_games_take_actions_of_any_type():
+    game = Rivals()
+    single = FixedAction(game, 0.6)
+
+    def double(state, moved=None):
+        return {"firm": single(state)["firm"].double()}
+
+    gains = [exploitability(policy, game, paths=8).gain for policy in (double, single)]
+    assert gains[0] == pytest.approx(gains[1], abs=1e-6)
+    evaluate(double, game, single, paths=8)
+
+
+def test_a_repeated_game_without_shocks_can_be_exploited():
+    """Actions from an interval in a state of indices, without any luck."""
+
+    class Repeated(Rivals):
+        @cached_property
+        def roles(self):
+            return {"firm": replace(super().roles["firm"], choices=None)}
+
+    gain = exploitability(FixedAction(Repeated(), 0.6), Repeated(), paths=4).gain
+    # Who is a little cheaper sells nine in ten; the derivative sees only the dearer's margin.
+    assert math.isfinite(gain)
+
+
+def test_shocks_that_follow_no_chain_are_drawn():
+    class Noisy(Sticky):
+        Shocks = namedtuple("NoisyLuck", "demand cost")
+
+        @property
+        def shock_shapes(self):
+            return {"demand": (), "cost": ()}
+
+        def move_chance(self, state, shocks):
+            return {"demand": self.demand.next(state.demand, shocks.demand)}
+
+    game = Noisy()
+    with pytest.raises(TooManyOutcomes, match=r"Noisy's shocks \['cost'\] follow no chain"):
+        game.outcomes(game.reset((2,), generator()))
+
+
+def test_alone_restarts_as_the_economy_does():
+    class Still(Planner):
+        def perturb(self, state, generator, scale):
+            return state
+
+    economy = Still()
+    alone = Alone(economy, FixedAction(economy, 0.1))
+    state = economy.reset((4,), generator())
+    assert alone.perturb(state, generator(), 0.5) is state
+    with pytest.raises(ValueError, match=r"(?s)policy.*such as solution\.policy"):
+        Alone(economy, solve(economy))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda: Field(3), r"shape=3: .*such as \(\) or \(3,\)"),
+        (lambda: Field((0,)), r"shape=\(0,\)"),
+        (lambda: Field((), size=5), "size=5: expected None but for an index"),
+        (lambda: Field((), "index", size=0), "size=0: expected at least 1"),
+        (lambda: Field((), "index", chain=TASTE), "moved_by='choice': expected chance or memory"),
+        (lambda: Fields(a=Field(copies="b")), r"a\.copies='b': expected one of \('a',\)"),
+    ],
+)
+def test_fields_that_cannot_be_are_refused(mistake, message):
+    with pytest.raises(ValueError, match=message):
+        mistake()

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..parameters import require
 from .base import Economy, Sight, Step, require_economy
 from .fields import Fields
-from .play import Policy
+from .play import Policy, in_actions
 from .tables import Tables, number_of, tabulate
 
 
@@ -59,6 +59,8 @@ class Alone(Economy):
         require_economy(self.economy)
         runs = getattr(self.policy, "runs", None)
         require(runs is None, "policy", self.policy, f"one run, such as policy[0] of these {runs}")
+        expected = "a function of a state, such as solution.policy"
+        require(callable(self.policy), "policy", self.policy, expected)
         known = [name for name, role in self.economy.roles.items() if role.follows is None]
         if self.role is None and len(known) == 1:
             object.__setattr__(self, "role", known[0])
@@ -121,6 +123,18 @@ class Alone(Economy):
         """Of the original economy."""
         return self.economy.move_chance(state, shocks)
 
+    def no_luck(self, state):
+        """Of the original economy."""
+        return self.economy.no_luck(state)
+
+    def perturb(self, state, generator, scale):
+        """Of the original economy."""
+        return self.economy.perturb(state, generator, scale)
+
+    def check_state(self, state):
+        """Of the original economy."""
+        self.economy.check_state(state)
+
     # ------------------------------------------------------------------ what the agent sees
     @cached_property
     def _earlier(self) -> tuple[str, ...]:
@@ -133,7 +147,7 @@ class Alone(Economy):
         """What has been done before the agent's turn."""
         if not self._earlier:
             return {}
-        actions = self.policy(state)
+        actions = in_actions(self.economy, self.policy(state))
         return {name: actions[name] for name in self._earlier}
 
     def _one(self, x: Tensor, dim: int = -2) -> Tensor:
@@ -156,14 +170,17 @@ class Alone(Economy):
         return self._own(self.economy.observe_centrally(state, self._moved(state)))
 
     # ------------------------------------------------------------------ what happens
-    def actions(self, state, actions) -> dict[str, Tensor]:
+    def actions(self, state, actions, moved=None) -> dict[str, Tensor]:
         """Everybody's actions, if the agent does what `actions` say of its role.
+
+        Those of earlier roles that have `moved` are taken as given.
 
         Returns
         -------
         dict of str to Tensor, shape (*batch, agents, actions)
         """
-        theirs = dict(self.policy(state))
+        theirs = self.policy(state, moved) if moved else self.policy(state)
+        theirs = in_actions(self.economy, theirs)
         both = theirs[self.role], actions[self.role].to(theirs[self.role])
         batch = torch.broadcast_shapes(*(x.shape[:-2] for x in both))
         others, own = (x.expand(*batch, *x.shape[-2:]) for x in both)
@@ -175,7 +192,7 @@ class Alone(Economy):
         moved |= {name: theirs[name] for name in now if name != self.role}
         if len(moved) < len(self.economy.roles):
             # Those who move later see what the agent has done.
-            moved = dict(self.policy(state, moved))
+            moved = in_actions(self.economy, self.policy(state, moved)) | moved
         return moved
 
     def transition(self, state, actions, shocks) -> Step:

@@ -211,10 +211,14 @@ class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
         Raises
         ------
         TooManyOutcomes
-            If there are more than 4,096 of them; a kind of ValueError.
+            If there are more than 4,096 of them, or a shock follows no chain; a kind of ValueError.
         """
         chains, zero = self.fields.chains, self.zeros(state)
-        batch = zero.dim()
+        if free := sorted(set(self.shock_shapes) - set(chains)):
+            raise TooManyOutcomes(
+                f"{type(self).__name__}'s shocks {free} follow no chain, so that they may be "
+                "anything: define outcomes, or use draws (economy.draw)."
+            )
         # One chain for each entry of each field, the last field's first.
         entries = [
             (name, i)
@@ -234,8 +238,8 @@ class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
         uniform: dict[str, list[Tensor]] = {name: [] for name in chains}
         probability = zero.new_ones((len(pick), *zero.shape))
         for column, (name, i) in enumerate(entries):
-            index = getattr(state, name)
-            index = index.reshape(*index.shape[:batch], -1)[..., i]
+            index = getattr(state, name).expand((*zero.shape, *self.fields[name].shape))
+            index = index.reshape(*zero.shape, -1)[..., i]
             draw, chance = chains[name].outcomes(index, zero.dtype)
             uniform[name].append(draw[pick[:, column]])
             probability = probability * chance[pick[:, column]]
@@ -395,6 +399,9 @@ class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
         like = getattr(shocks, next(iter(self.shock_shapes), ""), None)
         if like is None:  # an economy without shocks
             like = self.zeros(state)
+            if actions and all(field.domain == "index" for field in self.fields.values()):
+                # Nothing but actions says of which type numbers are.
+                like = next(iter(actions.values()))
         for name in self.fields:
             x = getattr(state, name)
             if x.is_floating_point():

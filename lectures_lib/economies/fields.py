@@ -59,14 +59,23 @@ class Field:
     copies: str | None = None
 
     def __post_init__(self):
+        expected = "a tuple of positive integers, such as () or (3,)"
+        whole = isinstance(self.shape, tuple) and all(
+            isinstance(n, int) and n >= 1 for n in self.shape
+        )
+        require(whole, "shape", self.shape, expected)
         require(self.domain in DOMAINS, "domain", self.domain, f"one of {DOMAINS}")
         require(self.moved_by in MOVERS, "moved_by", self.moved_by, f"one of {MOVERS}")
         require(0 < self.unit < math.inf, "unit", self.unit, "a positive number")
         if self.domain == "index":
             known = (self.chain is None) != (self.size is None)
             require(known, "size", self.size, "either a chain or the number of an index's values")
+            require(self.size is None or self.size >= 1, "size", self.size, "at least 1")
+            moved = self.chain is None or self.moved_by != "choice"
+            require(moved, "moved_by", self.moved_by, "chance or memory, as it follows a chain")
         else:
             require(self.chain is None, "chain", self.chain, "None but for an index")
+            require(self.size is None, "size", self.size, "None but for an index")
 
     @classmethod
     def of(cls, chain: MarkovChain, shape: tuple[int, ...] = ()) -> Field:
@@ -177,6 +186,9 @@ class Fields(Mapping):
 
     def __init__(self, **fields: Field):
         self._fields = fields
+        for name, field in fields.items():
+            copied = field.copies is None or field.copies in fields
+            require(copied, f"{name}.copies", field.copies, f"one of {tuple(fields)}")
 
     def __getitem__(self, name: str) -> Field:
         return self._fields[name]

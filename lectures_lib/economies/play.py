@@ -85,6 +85,16 @@ def play(
     return played
 
 
+def in_actions(economy: Economy, actions: Actions) -> dict[str, Tensor]:
+    """Actions for all roles of `economy`, crowds doing what those they follow do."""
+    following = {
+        name: actions[role.follows]
+        for name, role in economy.roles.items()
+        if role.follows is not None and role.follows in actions
+    }
+    return following | dict(actions)
+
+
 def neutral(economy: Economy) -> Callable[[str, Sight], Tensor]:
     """Who always takes the action that a raw zero stands for, to :func:`play` with."""
 

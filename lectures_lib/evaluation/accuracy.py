@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
-from ..economies.play import Policy
+from ..economies.play import Policy, in_actions
 from ..solvers import Solution, euler_residuals
-from ..solvers.euler import in_actions, stock
+from ..solvers.euler import stock
 from .long_run import ergodic_states
 from .simulation import as_policy, initial_states, learned_roles, walk
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..economies.base import Economy
 from ..economies.capital import SMALLEST_SHARE
+from ..economies.play import in_actions
 from ..economies.role import Role
 
 # Features are those of the nearest state in the sample's range, widened by this share of it, so
@@ -99,18 +100,21 @@ class BestResponse:
         actions = self.base(state, moved) if moved else self.base(state)
         return actions if moved and self.role in moved else self.depart(state, actions)
 
-    def depart(self, state, actions, push=0.0) -> dict[str, Tensor]:
+    def depart(self, state, actions, push: Tensor | None = None) -> dict[str, Tensor]:
         """Actions with the agent's replaced; `push` (*batch, actions) is added to its departure."""
         before, own, after = actions[self.role].tensor_split([self.agent, self.agent + 1], dim=-2)
+        push = own.new_zeros(own.shape[-1]) if push is None else push
         if self.weights is not None:
             push = push + (self.look(state) @ self.weights).to(own)
-        new = departed(self.economy.roles[self.role], own, torch.as_tensor(push).unsqueeze(-2))
+        new = departed(self.economy.roles[self.role], own, push.unsqueeze(-2))
         batch = new.shape[:-2]
         others = [x.expand(*batch, *x.shape[-2:]) for x in (before, after)]
         actions = dict(actions) | {self.role: torch.cat([others[0], new, others[1]], -2)}
         if len(self._up_to_now) < len(self.economy.roles):
             # Those who move later see the departure.
-            actions = dict(self.base(state, {name: actions[name] for name in self._up_to_now}))
+            given = {name: actions[name] for name in self._up_to_now}
+            later = in_actions(self.economy, self.base(state, given))
+            actions = {name: action.to(new) for name, action in later.items()} | given
         return actions
 
 

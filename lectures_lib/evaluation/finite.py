@@ -12,7 +12,7 @@ import torch
 
 from ..agents.q_learning import TablePolicy
 from ..economies import Alone, Economy
-from ..economies.play import Policy
+from ..economies.play import Policy, in_actions
 from ..economies.tables import all_states, transitions_of
 from .simulation import initial_states
 
@@ -26,6 +26,9 @@ def is_finite(economy: Economy, role: str) -> bool:
 
 class FiniteResponse:
     """A policy from which one agent departs, as a table says.
+
+    The table holds on the policy's path: an agent who moves late has one action for a state,
+    whatever others have done in this period.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ class FiniteResponse:
         """Actions of every role; those of roles that have `moved` are taken as given."""
         if moved and self.alone.role in moved:
             return self.alone.policy(state, moved)
-        return self.alone.actions(state, self.own(state))
+        return self.alone.actions(state, self.own(state), moved)
 
 
 def finite_response(policy: Policy, economy: Economy, role: str, agent: int, seed: int, paths: int):
@@ -59,7 +62,9 @@ def finite_response(policy: Policy, economy: Economy, role: str, agent: int, see
     tables = alone.tables()
     solved = tables.discrete_dp().solve(method="policy_iteration")
     state = all_states(alone)
-    rewards, moves = transitions_of(economy, state, dict(policy(state)))
+    zero = economy.zeros(state)
+    actions = {k: a.to(zero) for k, a in in_actions(economy, policy(state)).items()}
+    rewards, moves = transitions_of(economy, state, actions)
     reward = rewards[role][:, agent]
     kept = np.linalg.solve(np.eye(len(moves)) - tables.discount * moves, reward)
 

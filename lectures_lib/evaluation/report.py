@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
-from ..economies.play import Policy
+from ..economies.capital import CapitalEconomy
+from ..economies.play import Policy, in_actions
 from ..solvers import Solution, euler_residuals
-from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_actions, in_regime, stock
+from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_regime, stock
 from .long_run import SHORTEST, burn_in, ergodic_states
 from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
@@ -435,7 +436,8 @@ def _residuals(economy, policy, sample, regime):
     info = economy.step(few, in_actions(economy, policy(few)), economy.no_luck(few)).info
     if not {"saving_share", "output", "consumption"} <= info.keys():
         return residual.abs()
-    spent = info["saving_share"] * info["output"] / info["consumption"]
+    income = economy.income(few) if isinstance(economy, CapitalEconomy) else info["output"]
+    spent = info["saving_share"] * income / info["consumption"]
     limit = spent.repeat_interleave(residual.shape[-1] // spent.shape[-1], -1)
     return torch.where(residual < -limit, limit, residual.abs())
 

@@ -13,10 +13,9 @@ from torch import Tensor
 from ..agents.watched import Watched
 from ..economies.base import Economy, Step, map_state, require_economy
 from ..economies.entry import require_actions
-from ..economies.play import FixedAction, Policy
+from ..economies.play import FixedAction, Policy, in_actions
 from ..parameters import entered, require, seeded
 from ..solvers import Solution
-from ..solvers.euler import in_actions
 
 # Welfare sums stop when the discount factor has fallen to this.
 SMALLEST_DISCOUNT = 1e-6
@@ -86,11 +85,15 @@ def walk(policy: Policy, economy: Economy, state, periods: int, seed: int) -> It
     zero = economy.zeros(state)
     paths = zero.shape[-1]
     generator = seeded(seed, zero.device)
+    # A state of indices does not say of which type numbers are, and actions are not asked.
+    of_indices = all(field.domain == "index" for field in economy.fields.values())
     for t in range(periods):
         actions = policy(state)
         if t == 0:
             require_actions(actions, economy, "the policy returned")
         actions = in_actions(economy, actions)
+        if of_indices:
+            actions = {name: action.to(zero) for name, action in actions.items()}
         if t == 0:
             for name, action in actions.items():
                 if not torch.isfinite(action).all():

@@ -39,6 +39,15 @@ class HouseholdView:
         #: Number of directions.
         self.n = len(self._directions)
 
+    @staticmethod
+    def suits(economy: Economy) -> bool:
+        """Whether households, their stocks and their luck are all that an economy consists of."""
+        if not isinstance(economy, CapitalEconomy):
+            return False
+        deciding = sum(r.n_agents for r in economy.roles.values() if r.follows is None)
+        known = {"capital", "crowd", "idiosyncratic", "aggregate"}
+        return set(economy.fields) <= known and deciding == economy.n_households
+
     def __call__(self, state) -> Tensor:
         """Numbers (*batch, numbers) that features are made of."""
         i, own = self.household, state.capital.log()

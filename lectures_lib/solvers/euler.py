@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..economies.base import Economy, TooManyOutcomes, map_state
-from ..economies.play import Policy
+from ..economies.play import Policy, in_actions
 
 # Backward passes that are taken at once: more need more memory and save no time.
 ROWS_AT_ONCE = 16
@@ -112,16 +112,6 @@ def in_state(economy: Any, state):
     if hasattr(state, "crowd"):
         return economy.State(state.crowd, state.idiosyncratic, state.aggregate)
     return economy.with_crowd(state)
-
-
-def in_actions(economy: Economy, actions) -> dict[str, Tensor]:
-    """Actions for all roles of `economy`, crowds doing what those they follow do."""
-    following = {
-        name: actions[role.follows]
-        for name, role in economy.roles.items()
-        if role.follows in actions
-    }
-    return following | dict(actions)
 
 
 def marginal_values(

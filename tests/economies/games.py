@@ -176,7 +176,9 @@ class Rivals(Economy):
 
     def reset(self, batch, generator, dtype=torch.float32):
         n = len(self.grid)
-        return self.State(torch.randint(n, (*batch, 2), generator=generator, device=generator.device))
+        return self.State(
+            torch.randint(n, (*batch, 2), generator=generator, device=generator.device)
+        )
 
     def observe(self, state, moved=None):
         # Own price and the rival's.
@@ -188,6 +190,50 @@ class Rivals(Economy):
         sales = 0.5 + 0.4 * (price.flip(-1) - price).sign()
         nearest = (price.unsqueeze(-1) - price.new_tensor(self.grid)).abs().argmin(-1)
         return Step(self.State(nearest), {"firm": (price - 0.2) * sales}, {"price": price})
+
+
+@dataclass(frozen=True)
+class Sticky(Economy):
+    """A firm whose price is costly to change: the price of before is a record, or a choice."""
+
+    moved_by: str = "memory"
+    demand: MarkovChain = field(default_factory=lambda: TASTE)
+
+    State = namedtuple("StickyState", "last demand")
+    Shocks = namedtuple("StickyLuck", "demand")
+
+    @cached_property
+    def fields(self):
+        last = Field((1,), "positive", self.moved_by)
+        return Fields(last=last, demand=Field.of(self.demand))
+
+    @cached_property
+    def roles(self):
+        return {"firm": Role(1, 2, 1, False, torch.sigmoid, low=0.0, high=1.0)}
+
+    @property
+    def discount(self):
+        return 0.9
+
+    def consumption_equivalent(self, value):
+        return 0.1 * value
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        luck = self.draw(batch, generator, dtype)
+        uniform = torch.rand((*batch, 1), generator=generator, dtype=dtype, device=generator.device)
+        return self.State(0.3 + 0.4 * uniform, self.demand.initial(luck.demand))
+
+    def level(self, state):
+        return self.demand.level(state.demand, state.last.dtype).unsqueeze(-1)
+
+    def observe(self, state, moved=None):
+        return {"firm": torch.stack([state.last, self.level(state)], -1)}
+
+    def transition(self, state, actions, shocks):
+        price = actions["firm"].squeeze(-1)
+        profit = price * (self.level(state) - price) + 1 - 2 * (price - state.last) ** 2
+        state = self.State(price, **self.move_chance(state, shocks))
+        return Step(state, {"firm": profit}, {"price": price})
 
 
 GAMES = {"shop": Shop(), "borrower": Borrower(), "rivals": Rivals()}

@@ -13,8 +13,9 @@ from lectures_lib.economies import (
     Planner,
     map_state,
 )
+from lectures_lib.economies.play import in_actions
 from lectures_lib.solvers import euler_residuals, marginal_values, solve
-from lectures_lib.solvers.euler import in_actions, in_regime, in_state
+from lectures_lib.solvers.euler import in_regime, in_state
 from lectures_lib.solvers.steady_state import without_risk
 
 
