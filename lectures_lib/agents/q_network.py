@@ -5,6 +5,8 @@ Chapter *From tables to networks*.
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -55,7 +57,7 @@ class GreedyPolicy(NetworkPolicy):
     the values of all its choices.
     """
 
-    def on(self, economy: Economy) -> GreedyPolicy:
+    def on(self, economy: Economy) -> Self:
         """The same networks, unchanged, in another economy with the same choices.
 
         Raises
