@@ -15,6 +15,7 @@ from lectures_lib.agents import (
     Probing,
     ProbingConfig,
 )
+from lectures_lib.agents.network_agent import follow
 from lectures_lib.economies import Economy, Field, Fields, Market, Planner, Role, Step, play
 from lectures_lib.economies.play import neutral
 
@@ -200,6 +201,15 @@ def test_who_earns_the_same_everywhere_learns_all_the_same(kind):
     agent.learn(150 * agent.steps_per_iteration)
     price = agent.policy(states(Still()))["seller"]
     assert (price - 1).abs().max() < 0.5 * (start - 1).abs().max()
+
+
+def test_a_network_follows_another_one_by_a_share_of_the_way():
+    slow, present = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    expected = 0.75 * slow.weight.detach() + 0.25 * present.weight.detach()
+    before = [x.clone() for x in present.parameters()]
+    follow(slow, present, 0.25)
+    torch.testing.assert_close(slow.weight.detach(), expected)
+    assert all(map(torch.equal, present.parameters(), before))
 
 
 # ---------------------------------------------------------------------- antithetic pairs
