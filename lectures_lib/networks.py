@@ -168,6 +168,16 @@ class RunningScale(nn.Module):
         self.mean.add_(weight * change)
         self.count.add_(n)
 
+    @property
+    def _variance(self) -> Tensor:
+        """What is divided by; one for what never moves, such as a chain with one value."""
+        return torch.where(self.variance > 1e-10, self.variance, 1.0)
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviations (runs, features); one for what never moves, which has no scale."""
+        return self._variance.sqrt()
+
     def moments(self, dims: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Mean and what to multiply by, shaped to act on (runs, *any, features).
 
@@ -178,8 +188,7 @@ class RunningScale(nn.Module):
         dtype : torch.dtype
         """
         shape = (self.mean.shape[0],) + (1,) * (dims - 2) + (self.mean.shape[1],)
-        # A feature that never moves (a chain with one value) is centred and left unscaled.
-        scale = torch.where(self.variance > 1e-10, self.variance, 1.0).rsqrt()
+        scale = self._variance.rsqrt()
         first = scale.shape[-1] - self.second_moments
         scale[:, first:] *= self.second_moment_size
         return self.mean.to(dtype).reshape(shape), scale.to(dtype).reshape(shape)

@@ -204,29 +204,72 @@ def described(value):
     """A value in what any file can hold and compare: Python's numbers, strings, tuples and dicts.
 
     What holds parameters becomes a dict of them, with the name of its class under ``"kind"``;
-    arrays become nested tuples, functions and classes of a module their names, and the rest its
-    `repr`, a function made in another one included: its name does not say what it does.
+    arrays become nested tuples, and functions and classes of a module their names. A function made
+    in another one is told by its code and what it has kept, because its name does not say what it
+    does; networks by their weights; anything else by its `repr`, or where that says no more than
+    where it is in memory, by what pickle would store of it.
+
+    Raises
+    ------
+    TypeError
+        If there is something that none of these tells.
     """
+    try:
+        return _described(value)
+    except RecursionError:
+        raise TypeError(f"{value!r} holds itself, and no file can tell that: let it not.") from None
+
+
+def _described(value):
     if isinstance(value, np.generic | np.ndarray | torch.Tensor):
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    told = {"kind": type(value).__name__}
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {name: described(getattr(value, name)) for name in _names(value)}
-        return {"kind": type(value).__name__} | parts
+        return told | {name: _described(x) for name, x in parameters_of(value).items()}
     if isinstance(value, Mapping):
-        return {str(key): described(x) for key, x in value.items()}
+        return {str(key): _described(x) for key, x in value.items()}
     if isinstance(value, list | tuple):  # what an array's `tolist` gives, too
-        return tuple(map(described, value))
+        return tuple(map(_described, value))
     if isinstance(value, type | types.FunctionType) and "<" not in value.__qualname__:
         return f"{value.__module__}.{value.__qualname__}"
-    return repr(value)
+    if isinstance(value, types.FunctionType):
+        kept = [cell.cell_contents for cell in value.__closure__ or ()]
+        kept += [value.__defaults__, value.__kwdefaults__]
+        return told | {"code": _code(value.__code__), "keeps": _described(kept)}
+    if isinstance(value, torch.nn.Module):
+        return told | {"network": repr(value), "weights": _described(value.state_dict())}
+    if _ADDRESS not in repr(value):
+        return repr(value)
+    try:
+        holds = value.__reduce_ex__(2)
+    except TypeError as error:
+        raise TypeError(
+            f"{value!r} says where it is and not what it is, so that no file can tell it from "
+            "another: give its class a __repr__ that says what it holds."
+        ) from error
+    return told | {"holds": _described(holds)}
 
 
-def _names(value) -> list[str]:
-    """Of a dataclass's parameters; a subclass that is none itself keeps others as attributes."""
+#: What Python writes of an object of which it knows nothing: another process has it elsewhere.
+_ADDRESS = " at 0x"
+
+
+def _code(code: types.CodeType) -> tuple:
+    """What a function does, wherever it is written."""
+    constants = [_code(x) if isinstance(x, types.CodeType) else repr(x) for x in code.co_consts]
+    return code.co_code.hex(), code.co_names, tuple(constants)
+
+
+def parameters_of(value) -> dict[str, Any]:
+    """A dataclass's parameters; a subclass that is none itself keeps others as attributes."""
     names = [field.name for field in fields(value)]
-    if "__dataclass_fields__" in vars(type(value)):
-        return names
-    cached = [n for n in vars(value) if isinstance(getattr(type(value), n, None), cached_property)]
-    return names + [name for name in vars(value) if name not in (*names, *cached)]
+    if "__dataclass_fields__" not in vars(type(value)):
+        known, kind = set(names), type(value)
+        names += [
+            name
+            for name in vars(value)
+            if name not in known and not isinstance(getattr(kind, name, None), cached_property)
+        ]
+    return {name: getattr(value, name) for name in names}

@@ -76,6 +76,9 @@ def test_a_feature_that_never_moves_is_centred_and_left_unscaled():
     x = torch.tensor([[[5.0, 1.0], [5.0, 3.0]]])
     scale.update(x)
     torch.testing.assert_close(scale(x), torch.tensor([[[0.0, -1.0], [0.0, 1.0]]]))
+    assert scale.spread.tolist() == [[1.0, 1.0]]
+    scale.update(torch.tensor([[[5.0, 4.0], [5.0, 8.0]]]))
+    assert scale.spread[0, 0] == 1.0 and scale.spread[0, 1] == scale.variance[0, 1].sqrt()
 
 
 def test_second_moments_are_given_a_smaller_size():

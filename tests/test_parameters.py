@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pytest
@@ -172,8 +172,48 @@ def test_functions_that_share_a_name_are_not_taken_for_each_other():
     def times(number):
         return lambda x: number * x
 
-    assert described(times(2)) != described(times(3))
+    assert described(times(2)) == described(times(2)) != described(times(3))
+    assert described(lambda x: x + 1) != described(lambda x: x + 2)
     assert described(require) == described(require) != described(entered)
+
+
+class Held:
+    """Of which Python writes no more than where it is."""
+
+    def __init__(self, content):
+        self.content = content
+
+
+def network(weight):
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(layer.weight, weight)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: Held([x]),
+        lambda x: (Held(Held(x)),),
+        lambda x: partial(round, Held(x)),
+        lambda x: Held(x).__eq__,
+        network,
+    ],
+    ids=["object", "nested", "partial", "method", "network"],
+)
+def test_what_has_no_repr_of_its_own_is_described_by_what_it_holds(make):
+    one, same, other = (described(make(x)) for x in (1.0, np.float64(1), 2.0))
+    assert one == same != other
+    assert " at 0x" not in repr(one)
+
+
+def test_what_cannot_be_described_is_refused():
+    with pytest.raises(TypeError, match=r"generator object .* give its class a __repr__"):
+        described(Held(x for x in "ab"))
+    held = Held(1)
+    held.content = held
+    with pytest.raises(TypeError, match=r"Held object .* holds itself"):
+        described(held)
 
 
 def test_what_a_class_keeps_beside_its_fields_is_described_too():

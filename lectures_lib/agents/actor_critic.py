@@ -107,7 +107,7 @@ class ActorCritic(NetworkAgent):
         super()._prepare()
         self._value_scale = {}
         for name, learner in self.learners.items():
-            spread = learner.reward_scale.variance.sqrt().float().reshape(-1, 1, 1, 1, 1)
+            spread = learner.reward_scale.spread.float().reshape(-1, 1, 1, 1, 1)
             self._value_scale[name] = spread / (1 - self.economy.discount_of(name))
 
     # ------------------------------------------------------------------ collect

@@ -351,7 +351,7 @@ class Agent(ABC):
         path, device = Path(path), resolve_device(device)
         require_economy(economy)
         content = files.read(path, cls.__name__, device)
-        files.require_same_economy(path, content, economy)
+        files.require_same_economy(path, content, economy, device)
         config = files.settings(path, content, cls.config_class, settings or {})
         seeds = {"seed": content["seeds"][0]} if content["single"] else {"seeds": content["seeds"]}
         agent = cls(economy, device=device, config=config, **seeds)

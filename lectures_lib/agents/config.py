@@ -90,3 +90,8 @@ def geometric(ends: tuple[float, float], progress: float) -> float:
     """From the first number to the second at a constant rate, as progress goes from 0 to 1."""
     first, last = ends
     return first * (last / first) ** progress
+
+
+def cosine(final: float, progress: float) -> float:
+    """From one to `final` along half a cosine, as progress goes from 0 to 1."""
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2

@@ -18,7 +18,6 @@ differences within the group.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 
 import torch
@@ -29,10 +28,10 @@ from ..economies.play import play
 from ..networks import RunningScale
 from ..parameters import Parameters, require
 from .base import Agent
-from .config import geometric, require_not_negative
+from .config import cosine, geometric, require_not_negative
 from .inputs import input_sizes, network_inputs
 from .losses import demean, q_target
-from .network_agent import adam, descend, sum_of_run_means
+from .network_agent import adam, descend, follow, sum_of_run_means
 from .q_network import GreedyPolicy, QNetwork
 from .replay import Replay
 from .world import World
@@ -254,9 +253,8 @@ class DQN(Agent):
             for network in (learner.online, learner.target):
                 network.level.copy_(horizon * mean[:, 0])
                 network.spread.copy_(horizon / inverse[:, 0])
-        decay = c.final_rate + (1 - c.final_rate) * (1 + math.cos(math.pi * self.progress)) / 2
         for group in self.optimizer.param_groups:
-            group["lr"] = c.rate * decay
+            group["lr"] = c.rate * cosine(c.final_rate, self.progress)
 
     # ------------------------------------------------------------------ living through the economy
     def _look(self, state, t=None, luck=None):
@@ -345,10 +343,7 @@ class DQN(Agent):
         # What luck does to all economies of a group is no choice's merit.
         return demean(error, dim=2) if c.common_shocks else error
 
-    @torch.no_grad()
     def move_target(self):
         """Let the target network follow the present one a little."""
         for learner in self.learners.values():
-            pairs = zip(learner.target.parameters(), learner.online.parameters(), strict=True)
-            for old, new in pairs:
-                old.lerp_(new, self.config.target_rate)
+            follow(learner.target, learner.online, self.config.target_rate)

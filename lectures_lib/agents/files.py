@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..economies.base import Economy
-from ..parameters import described
+from ..economies.alone import Alone
+from ..economies.base import Economy, map_state
+from ..economies.play import Policy
+from ..parameters import described, parameters_of, seeded
 
 #: What a file looks like. Format 2 tells an economy by its parameters; format 1, which says
 #: neither format nor version, by its `repr`.
@@ -33,6 +35,9 @@ _READABLE = (type(None), bool, int, float, str)
 _ZIP = b"PK\x03\x04"
 _FOLDER = 0x10
 _THIS = f"lectures_lib {__version__}"
+# A policy is told by what it does in so many economies in so many periods, and is the same if its
+# actions are, but for rounding: shares of the largest.
+_ECONOMIES, _PERIODS, _ROUNDING = 64, 4, 1e-5
 
 
 def header(agent) -> dict[str, Any]:
@@ -42,11 +47,45 @@ def header(agent) -> dict[str, Any]:
         "format": FORMAT,
         "version": __version__,
         "agent": type(agent).__name__,
-        "economy": described(agent.economy),
+        "economy": _told(agent.economy, agent.device),
         "config": config,
         "seeds": list(agent.seeds),
         "single": agent.runs is None,
         "device": agent.device.type,
+    }
+
+
+def _told(economy: Economy, device: torch.device) -> Any:
+    """An economy's parameters; in :class:`Alone`, what the others' policy does."""
+    if not isinstance(economy, Alone):
+        return described(economy)
+    parts: dict[str, Any] = {"kind": type(economy).__name__}
+    for name, value in parameters_of(economy).items():
+        if name == "economy":
+            parts[name] = _told(value, device)
+        elif name == "policy":
+            parts[name] = _deeds(value, economy.economy, device)
+        else:
+            parts[name] = described(value)
+    return parts
+
+
+@torch.no_grad()
+def _deeds(policy: Policy, economy: Economy, device: torch.device) -> dict[str, Any]:
+    """What a policy does where an economy begins and in the periods that follow, by role."""
+    luck = seeded(0)  # the CPU's, which is the same everywhere
+
+    def drawn(draw):
+        return map_state(lambda x: x.to(device), draw((_ECONOMIES,), luck))
+
+    state, done = drawn(economy.reset), []
+    for _ in range(_PERIODS):
+        actions = policy(state)
+        done.append(actions)
+        state = economy.step(state, actions, drawn(economy.draw)).state
+    return {"kind": "a policy, told by its actions"} | {
+        role: torch.stack([actions[role] for actions in done]).double().cpu()
+        for role in economy.roles
     }
 
 
@@ -183,8 +222,19 @@ def _damaged(path, cause) -> str:
     return f"{path} is damaged or incomplete ({cause}): take another copy of it, or learn anew."
 
 
-def require_same_economy(path: Path, content: Mapping[str, Any], economy: Economy) -> None:
+def require_same_economy(
+    path: Path, content: Mapping[str, Any], economy: Economy, device: torch.device
+) -> None:
     """Refuse an economy whose parameters are not those of the file.
+
+    Parameters
+    ----------
+    path : Path
+    content : dict
+        What is in the file.
+    economy : Economy
+    device : torch.device
+        Where it will be used.
 
     Raises
     ------
@@ -195,7 +245,7 @@ def require_same_economy(path: Path, content: Mapping[str, Any], economy: Econom
     if isinstance(stored, str):
         stored, here = _first_format(stored), _first_format(repr(economy))
     else:
-        here = described(economy)
+        here = _told(economy, device)
     differences = list(_differences("economy", stored, here))
     if differences:
         raise ValueError(
@@ -213,7 +263,9 @@ def _first_format(economy: str) -> str:
 
 def _differences(name: str, stored, here) -> Iterator[str]:
     """One sentence for each value that differs."""
-    if all(isinstance(x, dict) for x in (stored, here)) and stored["kind"] == here["kind"]:
+    if isinstance(stored, Tensor) and isinstance(here, Tensor):
+        yield from _other_actions(name, stored.cpu(), here)
+    elif _kind(stored) == _kind(here) is not None:
         for key, value in (stored | here).items():
             if key in stored and key in here:
                 yield from _differences(f"{name}.{key}", stored[key], here[key])
@@ -221,8 +273,24 @@ def _differences(name: str, stored, here) -> Iterator[str]:
                 where = ["in the file", "here"][:: 1 if key in stored else -1]
                 yield f"{name}.{key} is {value!r} {where[0]} and unknown {where[1]}"
     elif stored != here:
-        stored, here = (x["kind"] if isinstance(x, dict) else repr(x) for x in (stored, here))
+        stored, here = (_kind(x) or repr(x) for x in (stored, here))
         yield f"{name} is {stored} in the file and {here} here"
+
+
+def _kind(told) -> str | None:
+    """Of what is described by a dict; None if it is no such thing."""
+    return told.get("kind", "a dict") if isinstance(told, dict) else None
+
+
+def _other_actions(name: str, stored: Tensor, here: Tensor) -> Iterator[str]:
+    """A sentence if actions differ by more than rounding."""
+    shapes = [tuple(x.shape[2:]) for x in (stored, here)]
+    if stored.shape != here.shape:
+        yield f"{name} acts in the shape {shapes[0]} in the file and {shapes[1]} here"
+        return
+    gap = (stored - here).abs().max()
+    if not gap <= _ROUNDING * stored.abs().max():
+        yield f"{name} acts otherwise in the file than here, by up to {gap:.2g} in a period"
 
 
 @contextmanager

@@ -6,7 +6,6 @@ Chapter *Learning when shocks are inputs*.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from ..economies.play import play
 from .base import Agent
-from .config import ActorCriticConfig
+from .config import ActorCriticConfig, cosine
 from .inputs import input_sizes, network_inputs, pooled_features
 from .policy import NetworkPolicy
 from .world import World
@@ -79,8 +78,13 @@ class NetworkAgent(Agent):
             common_shocks=c.common_shocks,
             restart=c.restart,
             jitter=c.jitter,
-            paired=getattr(c, "paired_starts", False),
+            paired=self.paired_starts,
         )
+
+    @property
+    def paired_starts(self) -> bool:
+        """Whether economies start in pairs from the same state; they do not by default."""
+        return False
 
     @abstractmethod
     def make_networks(self, role, seen, surveyed) -> nn.Module:
@@ -156,7 +160,7 @@ class NetworkAgent(Agent):
     # ------------------------------------------------------------------ before an iteration
     def _prepare(self):
         c = self.config
-        decay = c.final_rate + (1 - c.final_rate) * (1 + math.cos(math.pi * self.progress)) / 2
+        decay = cosine(c.final_rate, self.progress)
         for optimizer, rate in (
             (self.policy_optimizer, c.policy_rate),
             (self.critic_optimizer, c.critic_rate),
@@ -217,15 +221,11 @@ class NetworkAgent(Agent):
             return gain.mean(-1, keepdim=True)
         return gain
 
-    @torch.no_grad()
     def _average_weights(self):
         # Until the policy has begun to move there is nothing to average.
         weight = 1 - self.config.average if self.iteration >= 2 * self.config.warm_up else 1.0
         for learner in self._each():
-            for mean, now in zip(
-                learner.average.parameters(), learner.actor.parameters(), strict=True
-            ):
-                mean.lerp_(now, weight)
+            follow(learner.average, learner.actor, weight)
 
 
 def _shift_and_scale(x, mean, scale):
@@ -237,6 +237,13 @@ def _shift_and_scale(x, mean, scale):
 def sum_of_run_means(x: Tensor) -> Tensor:
     """Mean over everything but the runs, summed over runs: gradients stay apart."""
     return x.flatten(1).mean(1).sum()
+
+
+@torch.no_grad()
+def follow(slow: nn.Module, present: nn.Module, share: float) -> None:
+    """Move a network's weights by a share of the way to another one's."""
+    for old, new in zip(slow.parameters(), present.parameters(), strict=True):
+        old.lerp_(new, share)
 
 
 def descend(optimizer, loss):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -75,7 +76,7 @@ class NetworkPolicy:
                     setattr(module, name, b[run : run + 1])
         return one
 
-    def on(self, economy: Economy) -> NetworkPolicy:
+    def on(self, economy: Economy) -> Self:
         """The same networks, unchanged, in another economy: with more households, for example.
 
         Parameters

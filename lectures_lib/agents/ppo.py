@@ -95,6 +95,11 @@ class PPO(ActorCritic):
         """Standard deviation of exploration now, before squashing."""
         return geometric(self.config.noise, self.progress)
 
+    @property
+    def paired_starts(self) -> bool:
+        """Whether the two economies of an antithetic pair start from the same state."""
+        return self.config.paired_starts
+
     def draw_noise(self) -> dict[str, Tensor]:
         """Standard normal noise for each role's actions, in antithetic pairs if so configured."""
         c = self.config

@@ -25,6 +25,7 @@ from ..economies.base import Economy, require_economy
 from ..memory import require_memory
 from ..parameters import Parameters, require
 from .base import COPIES, Agent
+from .config import geometric
 from .policy import which_run
 from .watched import Watched
 
@@ -314,6 +315,9 @@ class QLearning(Agent):
     -----
     Of several best actions the first is taken, when the learner acts as in its `policy`.
 
+    A finite economy with `tables()` is one agent's problem, so that there is no `shared` or
+    `central_critic` to set: nobody is there to share a table with, and the table knows the state.
+
     Examples
     --------
     >>> from lectures_lib.economies import Monopolist
@@ -404,8 +408,7 @@ class QLearning(Agent):
         soft = c.exploration == "boltzmann"
         level = 0.0
         if soft:
-            first, last = c.temperature
-            level = first * (last / first) ** self.progress
+            level = geometric(c.temperature, self.progress)
         elif c.exploration == "epsilon-greedy":
             first, last = c.epsilon
             level = first + (last - first) * self.progress

@@ -5,9 +5,12 @@ Chapter *From tables to networks*.
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
+from ..economies.base import Economy
 from ..economies.play import play
 from ..networks import MLP
 from .losses import dueling_values
@@ -53,6 +56,25 @@ class GreedyPolicy(NetworkPolicy):
     Parameters are those of :class:`NetworkPolicy`, with a network for each role that gives
     the values of all its choices.
     """
+
+    def on(self, economy: Economy) -> Self:
+        """The same networks, unchanged, in another economy with the same choices.
+
+        Raises
+        ------
+        ValueError
+            If a network does not fit, or a role chooses from another list: a value belongs to a
+            choice, whatever its place in the list.
+        """
+        policy = super().on(economy)
+        for name in self._actors:
+            known, theirs = (e.roles[name].choices for e in (self.economy, economy))
+            if known != theirs:
+                raise ValueError(
+                    f"the network of role {name!r} values the choices {known}, and {economy!r} has "
+                    f"{theirs}: expected the same. Learn anew there."
+                )
+        return policy
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
         """Actions of every role; those of roles that have `moved` are taken as given."""

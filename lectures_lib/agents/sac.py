@@ -50,7 +50,7 @@ from .losses import (
     temperature_loss,
     twin_minimum,
 )
-from .network_agent import NetworkAgent, adam, descend, sum_of_run_means
+from .network_agent import NetworkAgent, adam, descend, follow, sum_of_run_means
 from .replay import Replay
 from .squashed import GaussianActor, TwinCritics
 
@@ -299,7 +299,7 @@ class SAC(NetworkAgent):
         for name in self.learners:
             loss = loss + self.critic_loss(name, batch)
         descend(self.critic_optimizer, loss)
-        self._track()
+        self.move_targets()
         if self.iteration >= c.warm_up:
             self.improve(batch)
 
@@ -337,13 +337,10 @@ class SAC(NetworkAgent):
         # A sum over both critics, which share no weight.
         return 2 * sum_of_run_means(error.square())
 
-    @torch.no_grad()
-    def _track(self):
+    def move_targets(self):
+        """Let the target critics follow the critics a little."""
         for learner in self.learners.values():
-            for slow, now in zip(
-                learner.targets.parameters(), learner.critic.parameters(), strict=True
-            ):
-                slow.lerp_(now, self.config.track)
+            follow(learner.targets, learner.critic, self.config.track)
 
     def improve(self, batch):
         """Move policies along the critics' slope, and temperatures towards the target entropy."""
@@ -370,4 +367,4 @@ class SAC(NetworkAgent):
 
 def _spread(learner, dims):
     """Standard deviation of reward, shaped (runs, 1, ...)."""
-    return learner.reward_scale.variance.sqrt().float().reshape(-1, *[1] * (dims - 1))
+    return learner.reward_scale.spread.float().reshape(-1, *[1] * (dims - 1))

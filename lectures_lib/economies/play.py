@@ -132,6 +132,9 @@ class FixedAction:
         else:
             self.value = entered("value", value, float)
 
+    def __repr__(self):
+        return f"{type(self).__name__}({self.economy!r}, {self.value!r})"
+
     def __call__(self, state: State, moved: Actions | None = None) -> dict[str, Tensor]:
         self.economy.check_form(state)
         zero, same = self.economy.zeros(state), not isinstance(self.value, dict)

@@ -1,10 +1,22 @@
 """Credit, shared and separate networks, what critics see, and weights that move to other sizes."""
 
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
 import pytest
 import torch
 
-from lectures_lib.agents import PPO, SAC, PPOConfig, Probing, ProbingConfig, SACConfig
-from lectures_lib.economies import Market, Planner, play
+from lectures_lib.agents import (
+    PPO,
+    SAC,
+    Analytic,
+    PPOConfig,
+    Probing,
+    ProbingConfig,
+)
+from lectures_lib.agents.network_agent import follow
+from lectures_lib.economies import Economy, Field, Fields, Market, Planner, Role, Step, play
 from lectures_lib.economies.play import neutral
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
@@ -15,8 +27,7 @@ def states(economy, batch=(16,)):
 
 
 def trained(economy, kind=Probing, config=None, iterations=3, **changes):
-    kinds = {Probing: ProbingConfig, PPO: PPOConfig, SAC: SACConfig}
-    config = (config or kinds[kind])(**SMALL | changes)
+    config = (config or kind.config_class)(**SMALL | changes)
     agent = kind(economy, seed=0, device="cpu", config=config)
     agent.learn(iterations * agent.steps_per_iteration)
     return agent
@@ -147,6 +158,58 @@ def test_learning_can_start_from_another_agents_networks():
     assert not torch.equal(pupil.policy(state)["household"], expected)
     with pytest.raises(ValueError, match="the other agent's networks have other shapes"):
         pupil.start_from(trained(Market(1)))
+
+
+# ---------------------------------------------------------------------- rewards without spread
+class Nothing(NamedTuple):
+    place: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Still(Economy):
+    """One state and no luck: at the price p a seller earns p (2 - p), the most at p = 1."""
+
+    State = Nothing
+    Shocks = namedtuple("NoLuck", ())
+    discount = 0.5
+    fields = Fields(place=Field((1,), "real", "chance"))
+    shock_shapes: ClassVar = {}
+
+    @property
+    def roles(self):
+        positive = {"to_physical": torch.nn.functional.softplus, "low": 0.0}
+        return {"seller": Role(1, 1, 1, team=False, full_information=False, **positive)}
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        return Nothing(torch.zeros((*batch, 1), dtype=dtype, device=generator.device))
+
+    def observe(self, state, moved=None):
+        return {"seller": state.place.unsqueeze(-1)}
+
+    def transition(self, state, actions, shocks):
+        price = actions["seller"].squeeze(-1)
+        return Step(state, {"seller": price * (2 - price)}, {})
+
+    def consumption_equivalent(self, value):
+        return value
+
+
+@pytest.mark.parametrize("kind", [PPO, Probing, Analytic, SAC])
+def test_who_earns_the_same_everywhere_learns_all_the_same(kind):
+    agent = trained(Still(), kind, iterations=1)
+    start = agent.policy(states(Still()))["seller"]
+    agent.learn(150 * agent.steps_per_iteration)
+    price = agent.policy(states(Still()))["seller"]
+    assert (price - 1).abs().max() < 0.5 * (start - 1).abs().max()
+
+
+def test_a_network_follows_another_one_by_a_share_of_the_way():
+    slow, present = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    expected = 0.75 * slow.weight.detach() + 0.25 * present.weight.detach()
+    before = [x.clone() for x in present.parameters()]
+    follow(slow, present, 0.25)
+    torch.testing.assert_close(slow.weight.detach(), expected)
+    assert all(map(torch.equal, present.parameters(), before))
 
 
 # ---------------------------------------------------------------------- antithetic pairs

@@ -171,6 +171,17 @@ def test_policy_and_values_belong_together():
         assert torch.equal(one(state)["firm"].squeeze(-1), best[run])
 
 
+def test_a_policy_moves_only_to_an_economy_with_the_same_choices():
+    policy = small().policy[0]
+    cheaper = Monopolist(cost=0.2)
+    state = cheaper.reset((7,), torch.Generator().manual_seed(1))
+    moved = policy.on(cheaper)
+    assert moved.economy is cheaper and torch.equal(moved(state)["firm"], policy(state)["firm"])
+    for prices in ((0.5, 0.6), tuple(1.1 * p for p in Monopolist().prices)):
+        with pytest.raises(ValueError, match=r"role 'firm' values the choices .*Learn anew there"):
+            policy.on(Monopolist(prices=prices))
+
+
 # ---------------------------------------------------------------------- known answers
 @pytest.mark.learning
 def test_an_impatient_monopolists_values_are_its_profits():

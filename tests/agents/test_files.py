@@ -2,7 +2,8 @@
 
 import os
 import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from registry import from_elsewhere
 import lectures_lib
 from lectures_lib.agents import PPO, Analytic, PPOConfig, Probing
 from lectures_lib.agents.files import FORMAT
-from lectures_lib.economies import BrockMirman, Market, Planner
+from lectures_lib.economies import Alone, BrockMirman, FixedAction, Market, Planner
 from lectures_lib.markov import MarkovChain
 
 
@@ -120,6 +121,96 @@ def test_what_could_not_be_read_again_is_not_written(make_ppo, tmp_path):
         with pytest.raises(TypeError, match=rf"\['gain'\]\[0\]\[1\] is a {type(value).__name__}"):
             agent.save(tmp_path / "agent.pt")
     assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------------- policies of the others
+class Constant:
+    """A rule whose `repr` does not say what it does."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def __repr__(self):
+        return "a rule"
+
+    def __call__(self, state, moved=None):
+        return {"household": torch.full_like(state.capital, self.share)} | dict(moved or {})
+
+
+def test_an_agent_among_others_comes_back_with_a_policy_that_does_the_same(
+    make_ppo, tmp_path, identical
+):
+    market, others, path = Market(2), tmp_path / "others.pt", tmp_path / "agent.pt"
+    learned(make_ppo, economy=market).save(others)
+    policies = [make_ppo.load(others, market).policy for _ in range(2)]
+    agent = learned(make_ppo, economy=Alone(market, policies[0]))
+    agent.save(path)
+    identical(make_ppo.load(path, Alone(market, policies[1])), agent)
+    # What it does and not what it is called; rounding is another machine's.
+    identical(make_ppo.load(path, Alone(market, lambda *x: rounded(policies[1](*x)))), agent)
+    with pytest.raises(ValueError, match=r"economy\.policy\.household acts otherwise in the file"):
+        make_ppo.load(path, Alone(market, learned(make_ppo, 3, economy=market).policy))
+    with pytest.raises(ValueError, match=r"economy\.economy\.beta is .*\n.*\nMake the economy"):
+        make_ppo.load(path, Alone(Market(2, beta=0.97), policies[1]))
+    with pytest.raises(
+        ValueError, match=r"household acts in the shape \(2, 1\) in the file and \(3, 1"
+    ):
+        make_ppo.load(path, Alone(Market(3), policies[1].on(Market(3))))
+    with pytest.raises(ValueError, match=r"economy\.agent is 0 in the file and 1 here"):
+        make_ppo.load(path, Alone(market, policies[1], agent=1))
+
+
+def rounded(actions):
+    return {name: x * (1 + 1e-6) for name, x in actions.items()}
+
+
+def test_rules_that_look_alike_are_told_apart(make_ppo, tmp_path, identical):
+    market, path = Market(2), tmp_path / "agent.pt"
+    agent = learned(make_ppo, economy=Alone(market, Constant(0.1)))
+    agent.save(path)
+    identical(make_ppo.load(path, Alone(market, FixedAction(market, 0.1))), agent)
+    for other in (Constant(0.11), FixedAction(market, 0.09)):
+        with pytest.raises(
+            ValueError, match=r"acts otherwise in the file than here, by up to 0\.0"
+        ):
+            make_ppo.load(path, Alone(market, other))
+    assert repr(FixedAction(market, 0.1)) == f"FixedAction({market!r}, 0.1)"
+    inner = Alone(Alone(market, Constant(0.1)), FixedAction(Alone(market, Constant(0.1)), 0.2))
+    agent = make_ppo(inner)
+    agent.save(path)
+    identical(make_ppo.load(path, inner), agent)
+    other = Alone(Alone(market, Constant(0.3)), inner.policy)
+    with pytest.raises(ValueError, match=r"economy\.economy\.policy\.household acts otherwise"):
+        make_ppo.load(path, other)
+
+
+def test_a_policy_told_by_its_repr_is_not_taken_for_another(make_ppo, tmp_path):
+    """As files told it before policies were described by what they do."""
+    economy, path = Alone(Market(2), Constant(0.1)), tmp_path / "agent.pt"
+    make_ppo(economy).save(path)
+    rewrite(path, lambda content: content["economy"].update(policy="a rule"))
+    with pytest.raises(
+        ValueError, match=r"policy is 'a rule' in the file and a policy, told by it"
+    ):
+        make_ppo.load(path, economy)
+
+
+@dataclass(frozen=True)
+class Listed(Planner):
+    """A reader's economy with a rule and a table of its own."""
+
+    rule: Callable = round
+    table: dict = field(default_factory=dict)
+
+
+def test_rules_and_tables_of_a_readers_economy_are_compared_by_content(make_ppo, tmp_path):
+    path = tmp_path / "agent.pt"
+    make_ppo(Listed(2, rule=lambda x: x + 1, table={"a": 1})).save(path)
+    make_ppo.load(path, Listed(2, rule=lambda x: x + 1, table={"a": 1}))
+    with pytest.raises(ValueError, match=r"economy\.rule\.code is"):
+        make_ppo.load(path, Listed(2, rule=lambda x: x + 2, table={"a": 1}))
+    with pytest.raises(ValueError, match=r"economy\.table\.a is 1 in the file and 2 here"):
+        make_ppo.load(path, Listed(2, rule=lambda x: x + 1, table={"a": 2}))
 
 
 # ---------------------------------------------------------------------- files that are not ours

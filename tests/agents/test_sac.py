@@ -119,7 +119,7 @@ def test_target_critics_follow_slowly():
     with torch.no_grad():
         for p in learner.critic.parameters():
             p.add_(1.0)
-    agent._track()
+    agent.move_targets()
     for before, after in zip(old, learner.targets.parameters(), strict=True):
         torch.testing.assert_close(after, before + 0.25)
 
