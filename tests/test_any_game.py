@@ -32,6 +32,7 @@ from lectures_lib.economies import (
     FixedAction,
     Market,
     Planner,
+    Step,
     TooManyOutcomes,
     map_state,
     play,
@@ -49,6 +50,7 @@ from lectures_lib.evaluation import (
 )
 from lectures_lib.evaluation.best_response import departed
 from lectures_lib.evaluation.exploitability import _Search
+from lectures_lib.evaluation.long_run import ergodic_states
 from lectures_lib.evaluation.views import HouseholdView
 from lectures_lib.solvers import euler_residuals, solve
 
@@ -605,3 +607,94 @@ def test_alone_restarts_as_the_economy_does():
 def test_fields_that_cannot_be_are_refused(mistake, message):
     with pytest.raises(ValueError, match=message):
         mistake()
+
+
+def test_responses_of_what_may_be_negative_are_in_units():
+    game = Borrower()
+    response = impulse_response(constant(game), game, *game.fields.chains, periods=4, paths=64)
+    assert response["assets"].abs().max() < 1
+    state = ergodic_states(constant(game), game, initial_states(None, game, 64, seed=0), 0)
+    assert state.assets.mean().abs() < 0.2, "a relative deviation would be meaningless"
+
+
+def test_a_stock_may_be_a_number_of_things():
+    @dataclass(frozen=True)
+    class Store(Sticky):
+        """A firm that also counts what it has in store."""
+
+        State = namedtuple("StoreState", "last demand stock")
+
+        @cached_property
+        def fields(self):
+            return Fields(**super().fields, stock=Field((), "index", size=3))
+
+        def reset(self, batch, generator, dtype=torch.float32):
+            return self.State(*super().reset(batch, generator, dtype)[:2], torch.ones(batch).long())
+
+        def transition(self, state, actions, shocks):
+            short = Sticky.State(state.last, state.demand)
+            price = actions["firm"].squeeze(-1)
+            profit = price * (self.level(short) - price) + state.stock.unsqueeze(-1)
+            stock = (state.stock + state.demand) % 3
+            return Step(
+                self.State(price, **self.move_chance(state, shocks), stock=stock),
+                {"firm": profit},
+                {"price": price},
+            )
+
+    store = Store()
+    policy = FixedAction(store, 0.5)
+    assert np.isfinite(ergodic_moments(policy, store, paths=8, periods=20)["mean of stock"].value)
+    evaluate(policy, store, policy, paths=8)
+    impulse_response(policy, store, "demand", periods=3, paths=8)
+
+
+def test_a_reference_that_does_nothing_has_no_relative_errors():
+    game = Borrower()
+    nothing = FixedAction(game, 0.0)
+    assert math.isnan(evaluate(FixedAction(game, 0.3), game, nothing, paths=8).policy_error_mean)
+
+
+def test_roles_with_the_economys_discount_are_alike():
+    class Pair(Rivals):
+        """Firms of which one says its discount, and the other has the economy's."""
+
+        @cached_property
+        def roles(self):
+            one = replace(super().roles["firm"], n_agents=1)
+            return {"north": one, "south": replace(one, discount=0.9)}
+
+        def observe(self, state, moved=None):
+            both = super().observe(state)["firm"]
+            return {"north": both[..., :1, :], "south": both[..., 1:, :]}
+
+        def transition(self, state, actions, shocks):
+            both = torch.cat([actions["north"], actions["south"]], -2)
+            step = super().transition(state, {"firm": both}, shocks)
+            rewards = step.rewards["firm"]
+            return step._replace(rewards={"north": rewards[..., :1], "south": rewards[..., 1:]})
+
+    game = Pair()
+    report = evaluate(FixedAction(game, 0.4), game, FixedAction(game, 0.6), paths=8)
+    assert report.consumption_equivalent_loss == pytest.approx(0.5, rel=1e-5)
+    with pytest.raises(ValueError, match=r"others=.*expected nothing unless"):
+        best_fixed_action(game, others={"south": 0.4})
+    with pytest.raises(ValueError, match=r"others=None: .*each of \['south'\]"):
+        best_fixed_action(game, role="north")
+
+
+def test_a_state_that_is_worth_nothing_does_not_spoil_the_standard_error():
+    class Closed(Rivals):
+        """Where both were dearest nobody is rewarded, and the shops stay closed."""
+
+        def transition(self, state, actions, shocks):
+            step = super().transition(state, actions, shocks)
+            closed = (state.last == 2).all(-1, keepdim=True)
+            rewards = torch.where(closed, 0.0, step.rewards["firm"])
+            return Step(
+                self.State(torch.where(closed, 2, step.state.last)), {"firm": rewards}, step.info
+            )
+
+    found = exploitability(FixedAction(Closed(), 0.8), Closed(), paths=64)
+    assert math.isfinite(found.standard_error) and found.standard_error > 0
+    assert found.gain > 0.1

@@ -133,10 +133,6 @@ class Field:
             return x.log()
         return x / self.unit if self.domain == "real" else x.double()
 
-    def at(self, position: Tensor) -> Tensor:
-        """The values at a :meth:`position` of a positive or real field."""
-        return position.exp() if self.domain == "positive" else position * self.unit
-
     def shifted(self, x: Tensor, shift: Tensor) -> Tensor:
         """Values that lie so much further."""
         return x * shift.exp() if self.domain == "positive" else x + self.unit * shift

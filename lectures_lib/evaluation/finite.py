@@ -69,21 +69,26 @@ def finite_response(policy: Policy, economy: Economy, role: str, agent: int, see
     kept = np.linalg.solve(np.eye(len(moves)) - tables.discount * moves, reward)
 
     def gain(weights):
-        """Of who begins in a state drawn by these weights (*any, states)."""
+        """Of who begins in a state drawn by these weights (states,)."""
         best, own = (
             alone.consumption_equivalent(torch.tensor(weights @ v)) for v in (solved.v, kept)
         )
-        return ((best - own) / own.abs()).numpy()
+        return ((best - own) / own.abs()).item()
 
     starts = alone.index(initial_states(policy, economy, paths, seed))
     drawn = torch.bincount(starts, minlength=len(kept)).double().numpy()
-    by_state = gain(np.eye(len(kept)))
-    spread = np.sqrt(drawn @ (by_state - drawn @ by_state / paths) ** 2 / paths)
+    weights = drawn / paths
+    # The gain is nearly linear in the difference of values: its slope scales their spread.
+    better = solved.v - kept
+    spread = np.sqrt(weights @ (better - weights @ better) ** 2)
+    value = torch.tensor(weights @ kept)
+    nudge = 1e-6 * np.abs(kept).max()
+    one, two = (alone.consumption_equivalent(value + x) for x in (0.0, nudge))
+    slope = ((two - one) / nudge / one.abs()).item()
     # Where the policy leads from there in the long run, on average over time.
     late, doubled = drawn / paths, moves
     for _ in range(40):
         late, doubled = (late + late @ doubled) / 2, doubled @ doubled
     response = FiniteResponse(alone, tables.actions[solved.sigma])
-    error = float(spread / np.sqrt(paths))
-    gains = (float(gain(weights)) for weights in (drawn / paths, late / late.sum()))
-    return next(gains), error, next(gains), 0.0, True, response
+    error = float(slope * spread / np.sqrt(paths))
+    return gain(weights), error, gain(late / late.sum()), 0.0, True, response

@@ -49,7 +49,8 @@ def impulse_response(
     -------
     dict of str to Tensor, shape (periods,) or (runs, periods)
         Relative deviations of what the economy has of capital, output, consumption, investment,
-        saving share, price, customers and sales, and of stocks with other names.
+        saving share, price, customers and sales, and of stocks with other names; of stocks that
+        may be negative, deviations in their units (:class:`.Field`).
 
     Warns
     -----
@@ -73,7 +74,9 @@ def impulse_response(
         )
     if shock not in chains:
         raise ValueError(f"shock={shock!r}: expected one of {list(chains)}.")
-    n = sum(economy.roles[name].n_agents for name in learned_roles(economy))
+    # Where the shock has no dimension of its own, households are those of the only role.
+    own = economy.fields[shock].shape
+    n = own[0] if own else sum(economy.roles[r].n_agents for r in learned_roles(economy))
     if household is not None and not 0 <= household < n:
         raise ValueError(f"household={household!r}: expected one of 0..{n - 1}.")
     if household is not None and n == 1:
@@ -85,6 +88,8 @@ def impulse_response(
     who.fill_(len(chains[shock]) - 1)
     batch = batch_shape(economy, base)
     others = [name for name in economy.fields.stocks if name not in RESPONSES]
+    # Of what may be zero or negative there is no relative deviation.
+    units = {name: f.unit for name, f in economy.fields.items() if f.domain == "real"}
     responses: dict[str, list] = {}
     pairs = zip(
         walk(policy, economy, base, periods, seed + 1),
@@ -92,7 +97,9 @@ def impulse_response(
         strict=True,
     )
     for pair in pairs:
-        quantities = [{name: getattr(p.state, name) for name in others} | p.step.info for p in pair]
+        quantities = [
+            {name: getattr(p.state, name).double() for name in others} | p.step.info for p in pair
+        ]
         for name in (*RESPONSES, *others):
             if name not in quantities[0]:
                 continue
@@ -100,5 +107,7 @@ def impulse_response(
             if household is not None and name != "price":
                 x = [q.select(len(batch), household) for q in x]
             before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)
-            responses.setdefault(name, []).append(after / before - 1)
+            unit = units.get(name)
+            change = after / before - 1 if unit is None else (after - before) / unit
+            responses.setdefault(name, []).append(change)
     return {name: torch.stack(response, -1) for name, response in responses.items()}

@@ -147,12 +147,15 @@ def burn_in(policy: Policy | Solution, economy: Economy, least: int = SHORTEST) 
     name, worst = max(left.items(), key=lambda item: item[1].remembered)
     if worst.remembered > ROUNDING:
         moved = (now[name].place - begun[name].place).mean((-2, -1)).flatten()
-        factor = moved[moved.abs().argmax()].exp()
+        most = moved[moved.abs().argmax()]
+        far = f"a factor of {most.exp():.2g}"
+        if name in economy.fields and economy.fields[name].domain != "positive":
+            far = f"{most * economy.fields[name].unit:.2g}"
         warnings.warn(
             f"after {t:,} periods the policy has not forgotten where it began: economies that "
             f"differ at first, and then have the same luck, still differ in {name} by "
-            f"{100 * worst.share.max():.3g}% of their first distance (by now it has moved by a "
-            f"factor of {factor:.2g}). Averages after {max(t, least):,} periods are not those of a "
+            f"{100 * worst.share.max():.3g}% of their first distance (by now it has moved by "
+            f"{far}). Averages after {max(t, least):,} periods are not those of a "
             "long run. If there is one, and the policy is merely slow in leading there, choose the "
             "periods, as in ergodic_moments(..., first=100_000).",
             RuntimeWarning,

@@ -97,7 +97,9 @@ class MomentSums:
         # Stocks are known from the state even where an economy does not report them.
         info = {name: getattr(state, name) for name in self._stocks} | info
         info = {name: x.reshape(*lead, -1) for name, x in info.items()}
-        if "capital" in self._stocks and self.economy.fields["capital"].shape[0] > 1:
+        info = {name: x if x.is_floating_point() else x.double() for name, x in info.items()}
+        shape = self.economy.fields["capital"].shape if "capital" in self._stocks else ()
+        if len(shape) == 2 and shape[0] > 1:  # households, goods
             capital = state.capital
             info["total_capital"] = capital.sum(capital.dim() - 2)
         if self.periods == 0:

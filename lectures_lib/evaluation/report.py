@@ -286,7 +286,8 @@ def evaluate(
             squeeze([e.max().item() for e in errors[name]]),
             economy.roles[name].measure,
         )
-    policy_errors = [torch.cat(each) for each in zip(*errors.values(), strict=True)]
+    some = [each for each in errors.values() if not each[0].isnan().all()] or [*errors.values()]
+    policy_errors = [torch.cat(each) for each in zip(*some, strict=True)]
     residuals = [_residuals(economy, p, sample, regime) for p in singles]
     known = [_residuals(economy, reference, s, regime).max() for s in (sample, exact.early())]
     return Report(
@@ -307,8 +308,8 @@ def evaluate(
 def _are_alike(economy, learned) -> bool:
     """Whether one number can stand for the welfare of all roles."""
     kinds = {
-        (role.measure, role.equivalent, role.discount)
-        for role in (economy.roles[name] for name in learned)
+        (economy.roles[name].measure, economy.roles[name].equivalent, economy.discount_of(name))
+        for name in learned
     }
     return len(kinds) == 1
 
@@ -339,6 +340,8 @@ def _action_errors(economy, singles, reference, sample) -> dict[str, list[Tensor
         # Who exactly does nothing has no relative error.
         acts = right.abs() > SMALLEST_ACTION * right.abs().mean()
         errors[name] = [(actions[name] / right - 1).abs()[acts] for actions in learned]
+        if not acts.any():  # nor has a role of which nobody ever does anything
+            errors[name] = [torch.full((1,), torch.nan, dtype=torch.float64) for _ in learned]
     return errors
 
 

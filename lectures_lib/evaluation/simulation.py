@@ -269,12 +269,12 @@ def best_fixed_action(
         kinds = {(r.n_actions, r.low, r.high, r.measure) for r in roles}
         alike = len(kinds) == 1
         require(alike, "role", role, f"one of {learned}, whose actions differ, and others=... too")
+        require(not others, "others", others, "nothing unless it is said whose role is looked for")
     else:
         require(role in learned, "role", role, f"one of {learned}")
-        rest = set(economy.roles) - {role}
-        followers = {name for name in rest if economy.roles[name].follows == role}
+        rest = [name for name in learned if name != role]
         told = set(others or {})
-        require(told == rest - followers, "others", others, f"an action for each of {rest}")
+        require(told == set(rest), "others", others, f"an action for each of {rest}")
     searched = learned if role is None else [role]
     kind = economy.roles[searched[0]]
     horizon = max(welfare_horizon(economy.discount_of(name)) for name in searched)
@@ -284,7 +284,10 @@ def best_fixed_action(
         if role is None:
             return FixedAction(economy, action)
         given = dict(others or {})
-        return FixedAction(economy, {name: given.get(name, action) for name in economy.roles})
+        chosen = {name: given.get(name, action) for name in learned}
+        return FixedAction(
+            economy, {name: chosen[r.follows or name] for name, r in economy.roles.items()}
+        )
 
     def loss(raw: float) -> float:
         policy = physical(raw)
