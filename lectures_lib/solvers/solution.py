@@ -47,7 +47,8 @@ class Solution:
         """How good it is, in Euler residuals on the initial distribution and in the long run.
 
         They are those of the economy's own code, and none for what has no Euler equation of this
-        form: a monopolist's price, and a Markov-perfect equilibrium.
+        form: a monopolist's price, and a Markov-perfect equilibrium (see the `own_gradients` of its
+        policy).
         """
         if self.method not in ("time iteration", "network"):
             return {}
