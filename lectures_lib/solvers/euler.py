@@ -116,13 +116,16 @@ def in_state(economy: Any, state):
 
 
 def in_actions(economy: Economy, actions) -> dict[str, Tensor]:
-    """Actions for all roles of `economy`, crowds doing what those they follow do."""
+    """Actions for all roles of `economy`, crowds doing what those they follow do.
+
+    Those of crowds that it does not have are left out.
+    """
     following = {
         name: actions[role.follows]
         for name, role in economy.roles.items()
         if role.follows in actions
     }
-    return following | dict(actions)
+    return following | {name: x for name, x in actions.items() if name in economy.roles}
 
 
 def marginal_values(

@@ -20,6 +20,7 @@ from ..economies.capital import CapitalEconomy
 from ..parameters import seeded
 from ..progress import progress_bar
 from .domain import Domain
+from .euler import in_state
 from .piece import first_plan
 from .regimes import conditions_of
 from .steady_state import without_risk
@@ -231,6 +232,7 @@ class EulerNetworkPolicy:
 
     def __call__(self, state, moved=None):
         """Actions of every role."""
+        state = in_state(self.economy, state)
         fields = {n: getattr(state, n).double() for n in ("capital", "crowd") if hasattr(state, n)}
         actions = self.economy.actions_for(state._replace(**fields), self.investment(state))
         return {name: action.to(state.capital.dtype) for name, action in actions.items()}

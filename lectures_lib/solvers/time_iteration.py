@@ -17,6 +17,7 @@ from torch import Tensor
 from ..economies import Market
 from ..economies.capital import CapitalEconomy
 from .domain import Balanced, Domain
+from .euler import in_state
 from .piece import ConvergenceError, Piece
 from .polynomials import NODES_PER_COEFFICIENT, Polynomials
 from .productivity import JointChain
@@ -97,6 +98,7 @@ class InvestmentPolicy:
 
     def __call__(self, state, moved=None):
         """Actions of every role; massless households do what their crowd does."""
+        state = in_state(self.economy, state)
         capital = state.capital
         crowd = state._replace(capital=getattr(state, "crowd", capital).double())
         investment = self.investment(state).to(capital.device)

@@ -8,6 +8,7 @@ import torch
 from lectures_lib.economies import Market, Planner, map_state
 from lectures_lib.markov import MarkovChain
 from lectures_lib.solvers import euler_residuals, solve
+from lectures_lib.solvers.euler import in_state
 from lectures_lib.solvers.euler_network import (
     EulerNetworkPolicy,
     _jacobian,
@@ -109,6 +110,10 @@ def test_massless_households_do_what_their_crowd_does():
     state = state._replace(capital=2 * state.capital)
     actions = policy(state)
     assert set(actions) == {"household", "household_crowd"}
+    # Which regime's rule it is makes no difference, and neither does the kind of state.
+    strategic, alike = untrained(economy, "nash"), in_state(Market(2), state)
+    assert torch.equal(strategic(alike)["household"], strategic(state)["household_crowd"])
+    assert euler_residuals(economy, strategic, state, "nash").isfinite().all()
     single = policy(map_state(lambda x: x.float() if x.is_floating_point() else x, state))
     torch.testing.assert_close(
         single["household_crowd"], actions["household_crowd"].float(), rtol=1e-5, atol=0

@@ -17,6 +17,7 @@ from lectures_lib.solvers import (
     steady_state,
     time_iteration,
 )
+from lectures_lib.solvers.euler import in_state
 from lectures_lib.solvers.visited import visited_states
 
 piece = importlib.import_module("lectures_lib.solvers.piece")
@@ -215,6 +216,18 @@ def test_massless_households_do_what_their_crowd_does(solved, states):
     )
     torch.testing.assert_close(actions["household_crowd"], finite["household"])
     assert torch.equal(actions["household"], actions["household_crowd"])
+
+
+@pytest.mark.parametrize("regime", ["nash", "monopsony"])
+def test_massless_households_can_play_the_rules_of_others(regime, solved, states):
+    finite, massless = Market(2), Market(2, atomistic=True)
+    solution, state = solved(massless, regime), states(massless, 5)
+    expected = solved(finite, regime)
+    assert solution.residual == expected.residual
+    alike = in_state(finite, state)
+    for asked in (state, alike):  # either kind of state
+        found = solution.policy(asked)
+        assert torch.equal(found["household_crowd"], expected.policy(alike)["household"])
 
 
 # ---------------------------------------------------------------------- not to be improved upon
