@@ -1,5 +1,6 @@
 """Networks trained on Euler residuals."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,11 @@ from lectures_lib.solvers.euler_network import (
     EulerNetworkPolicy,
     _jacobian,
     _next_productivities,
+    euler_network,
     exchangeable_features,
 )
+
+module = importlib.import_module("lectures_lib.solvers.euler_network")
 
 
 def states(economy, n=6, seed=0):
@@ -87,6 +91,23 @@ def test_renaming_households_and_goods_renames_their_plans():
     torch.testing.assert_close(policy.plan(renamed), plan[:, households][..., goods])
     assert not torch.allclose(policy.plan(renamed), plan)
     assert torch.isfinite(exchangeable_features(economy, state)).all()
+
+
+@pytest.mark.parametrize(("last", "farthest"), [(2, 1.8), (3, 5.4)])
+def test_where_a_rule_leads_that_has_learned_nothing_is_not_where_it_holds(
+    last, farthest, monkeypatch
+):
+    economy, moves = Market(2), iter((4.0, 1.0, 1.0, 1.0))
+    start = states(economy, 50)
+    monkeypatch.setattr(module, "LAST", last)
+    monkeypatch.setattr(module, "ROUNDS", 4)
+    monkeypatch.setattr(module, "_fit", lambda *arguments: arguments[-1])  # it never learns
+    monkeypatch.setattr(
+        module, "_move_on", lambda *_: start._replace(capital=next(moves) * start.capital)
+    )
+    domain = euler_network(economy, "nash")[0].domain
+    assert 0.7 * farthest < domain.high / economy.efficient_capital < farthest
+    assert 0.3 < domain.low / economy.efficient_capital < 0.6
 
 
 def test_it_agrees_with_time_iteration():
