@@ -378,11 +378,17 @@ def capital_by_regime(
         The largest number of households on the logarithmic axis.
     ax : Axes, optional
     **calibration
-        Parameters of the :class:`~lectures_lib.economies.Market` whose closed forms are drawn.
+        Parameters of the :class:`~lectures_lib.economies.Market` whose closed forms are drawn,
+        other than `n_households` and `action`, which the lines are about.
 
     Returns
     -------
     Figure
+
+    Raises
+    ------
+    TypeError
+        If `n_households` or `action` is among the parameters.
 
     Examples
     --------
@@ -390,6 +396,12 @@ def capital_by_regime(
     >>> len(figure.axes[0].get_lines()) >= len(REGIME_LINES)
     True
     """
+    for name in ("n_households", "action"):
+        if name in calibration:
+            raise TypeError(
+                f"{name}={calibration[name]!r}: capital_by_regime draws a line for each action and "
+                "all numbers of households up to `largest`; give other parameters of the Market."
+            )
     ax = ax or plt.subplots(figsize=(7.4, 4.6))[1]
     numbers = np.unique(np.geomspace(1, largest, 60).round().astype(int))
     efficient = [steady_state(Market(int(n), **calibration)).capital for n in numbers]

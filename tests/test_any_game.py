@@ -50,7 +50,6 @@ from lectures_lib.evaluation import (
 )
 from lectures_lib.evaluation.best_response import departed
 from lectures_lib.evaluation.exploitability import _Search
-from lectures_lib.evaluation.long_run import ergodic_states
 from lectures_lib.evaluation.views import HouseholdView
 from lectures_lib.solvers import euler_residuals, solve
 
@@ -612,9 +611,8 @@ def test_fields_that_cannot_be_are_refused(mistake, message):
 def test_responses_of_what_may_be_negative_are_in_units():
     game = Borrower()
     response = impulse_response(constant(game), game, *game.fields.chains, periods=4, paths=64)
-    assert response["assets"].abs().max() < 1
-    state = ergodic_states(constant(game), game, initial_states(None, game, 64, seed=0), 0)
-    assert state.assets.mean().abs() < 0.2, "a relative deviation would be meaningless"
+    # Its mean is nearly zero, so that relative deviations would be of any size.
+    assert 0 < response["assets"].abs().max() < 1
 
 
 def test_a_stock_may_be_a_number_of_things():
@@ -629,7 +627,8 @@ def test_a_stock_may_be_a_number_of_things():
             return Fields(**super().fields, stock=Field((), "index", size=3))
 
         def reset(self, batch, generator, dtype=torch.float32):
-            return self.State(*super().reset(batch, generator, dtype)[:2], torch.ones(batch).long())
+            start = Sticky(demand=self.demand).reset(batch, generator, dtype)
+            return self.State(*start, torch.ones(batch, device=generator.device).long())
 
         def transition(self, state, actions, shocks):
             short = Sticky.State(state.last, state.demand)
@@ -649,6 +648,7 @@ def test_a_stock_may_be_a_number_of_things():
     impulse_response(policy, store, "demand", periods=3, paths=8)
 
 
+@pytest.mark.filterwarnings("ignore:after .* periods the policy has not forgotten:RuntimeWarning")
 def test_a_reference_that_does_nothing_has_no_relative_errors():
     game = Borrower()
     nothing = FixedAction(game, 0.0)

@@ -244,6 +244,13 @@ def test_capital_by_regime_draws_closed_forms_and_ranges_over_seeds():
     assert sorted(cap.get_ydata()[0] for cap in caps) == pytest.approx([0.8, 0.9])
 
 
+@pytest.mark.parametrize("taken", [{"action": "quantity"}, {"n_households": 3}], ids=str)
+def test_capital_by_regime_says_which_parameters_it_varies(taken):
+    ((name, value),) = taken.items()
+    with pytest.raises(TypeError, match=f"{name}={value!r}: capital_by_regime draws a line for"):
+        plotting.capital_by_regime(**taken)
+
+
 def test_capital_by_regime_takes_another_calibration():
     """The lines move with alpha, and nothing has to be learned to draw them."""
     (ax,) = plotting.capital_by_regime(largest=5, alpha=0.36).axes

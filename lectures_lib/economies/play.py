@@ -86,13 +86,16 @@ def play(
 
 
 def in_actions(economy: Economy, actions: Actions) -> dict[str, Tensor]:
-    """Actions for all roles of `economy`, crowds doing what those they follow do."""
+    """Actions for all roles of `economy`, crowds doing what those they follow do.
+
+    Those of roles that it does not have, such as crowds of a massless economy, are left out.
+    """
     following = {
         name: actions[role.follows]
         for name, role in economy.roles.items()
         if role.follows is not None and role.follows in actions
     }
-    return following | dict(actions)
+    return following | {name: x for name, x in actions.items() if name in economy.roles}
 
 
 def neutral(economy: Economy) -> Callable[[str, Sight], Tensor]:

@@ -36,8 +36,8 @@ def solve_with_capital(economy: CapitalEconomy, regime, method, domain) -> Solut
             found = time_iteration(economy, regime, domain=domain)
             solution = Solution(economy, regime, *found, "time iteration")
         except ConvergenceError as error:
-            if method is not None:
-                raise
+            if method is not None or domain is not None:
+                raise  # no network takes its place
             warnings.warn(
                 f"{error} A network trained on Euler residuals takes its place.",
                 ImpreciseSolution,

@@ -195,11 +195,16 @@ def iterate(
     Raises
     ------
     RuntimeError
-        If the distance is not below the tolerance after `most` iterations.
+        If the distance is not below the tolerance after `most` iterations, or is not a number.
     """
 
     x, errors, counted, seconds = start, [_distance(start, exact)], [0], [0.0]
-    while errors[-1] > tolerance:
+    while not errors[-1] <= tolerance:
+        if np.isnan(errors[-1]):
+            raise RuntimeError(
+                f"after {len(errors) - 1} iterations the distance is not a number: the operator "
+                "does not contract, or what it is given is not finite."
+            )
         if len(errors) > most:
             raise RuntimeError(
                 f"after {most} iterations the distance is {errors[-1]:.2g}, above the tolerance "

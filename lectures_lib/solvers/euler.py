@@ -51,14 +51,15 @@ def in_regime(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
     ValueError
         If the economy does not have the regime.
     NoEulerEquation
-        If some of its agents decide jointly and others do not.
+        If some of its agents decide jointly and others do not, or in another team.
     """
     _require_economy(economy)
-    teams = {role.team for role in _learned(economy)}
-    if len(teams) > 1:
+    teams = [name for name in _learned(economy) if economy.roles[name].team]
+    if teams and len(_learned(economy)) > 1:
         raise NoEulerEquation(
-            f"{type(economy).__name__} has roles that are teams and roles that are not: Euler "
-            "equations are those of one team or of agents who decide each for themselves."
+            f"{type(economy).__name__} has the roles {_learned(economy)}, and {teams} decide as "
+            "teams: Euler equations are those of one team or of agents who decide each for "
+            "themselves."
         )
     return game_in(economy, regime)
 
@@ -69,7 +70,7 @@ def game_in(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
 
     A kind of economy that has several regimes registers what they are.
     """
-    learned = _learned(economy)
+    learned = [economy.roles[name] for name in _learned(economy)]
     is_team = all(role.team for role in learned)
     if regime is None or (regime == "planner" and is_team):
         # Who is alone decides for everybody.
@@ -78,7 +79,7 @@ def game_in(economy: Economy, regime: str | None) -> tuple[Economy, bool]:
 
 
 def _learned(economy):
-    return [role for role in economy.roles.values() if role.follows is None]
+    return [name for name, role in economy.roles.items() if role.follows is None]
 
 
 def _require_economy(economy) -> None:
@@ -185,7 +186,7 @@ def _worths(economy, joint, state, actions):
 
 
 def _marginal_values(economy, joint, state, actions, shocks):
-    learned = [name for name, role in economy.roles.items() if role.follows is None]
+    learned = _learned(economy)
     name = stock(economy)
     capital = getattr(state, name).detach()
     shape = economy.fields[name].shape
@@ -277,7 +278,8 @@ def euler_residuals(
     ------
     NoEulerEquation
         If the economy lacks what an Euler equation needs: one field that choices move, with an
-        action for each of its entries, and `risk_aversion`.
+        action for each of its entries, and `risk_aversion`; or if agents who decide jointly have
+        different discount factors.
     ValueError
         If the economy does not have the regime.
     """
@@ -323,7 +325,20 @@ def _residuals(economy, joint, policy, state, draws):
         else:
             weight = weight.unsqueeze(-1)
         ratio += weight * value / costate
-    return 1 - (economy.discount * ratio) ** (-1 / economy.risk_aversion)
+    discounts = _discounts(economy, joint, ratio)
+    return 1 - (discounts * ratio) ** (-1 / economy.risk_aversion)
+
+
+def _discounts(economy, joint, stocks):
+    """The discount factor of each stock's owner, shape (stocks,), for `stocks` (*batch, stocks)."""
+    own = {name: economy.discount_of(name) for name in _learned(economy)}
+    if joint and len(set(own.values())) > 1:
+        raise NoEulerEquation(
+            f"{type(economy).__name__} has roles with the discount factors {own}: who decide "
+            "jointly need one."
+        )
+    every = [x for name, x in own.items() for _ in range(economy.roles[name].n_agents)]
+    return stocks.new_tensor(every).repeat_interleave(stocks.shape[-1] // len(every))
 
 
 def _next_shocks(economy, state, draws):

@@ -10,6 +10,7 @@ precision for which gradient descent would need hours.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ..economies.capital import CapitalEconomy
 from ..parameters import seeded
 from ..progress import progress_bar
 from .domain import Domain
+from .euler import in_state
 from .piece import first_plan
 from .regimes import conditions_of
 from .steady_state import without_risk
@@ -31,6 +33,8 @@ WIDTH = 12
 RESIDUALS, STOCKS, EXACT, DRAWS = 900, 15, 64, 10
 # Rounds of training at most, Jacobians per round, steps that share a Jacobian.
 ROUNDS, JACOBIANS, STEPS = 24, 2, 4
+# Last rounds, in whose states the rule holds: one that has learned little may lead anywhere.
+LAST = 8
 # Periods between two rounds' states; share of them that is fresh; spread around them, in logs, with
 # one good and with several.
 PERIODS, FRESH, SPREAD, NARROW = 40, 0.2, 0.08, 0.02
@@ -130,7 +134,7 @@ class EulerNetworkPolicy:
     Attributes
     ----------
     domain : Domain
-        For which capital it was trained.
+        For which capital it was trained in the last rounds.
     """
 
     def __init__(self, economy: CapitalEconomy, regime: str, width: int = WIDTH, seed: int = 0):
@@ -231,6 +235,7 @@ class EulerNetworkPolicy:
 
     def __call__(self, state, moved=None):
         """Actions of every role."""
+        state = in_state(self.economy, state)
         fields = {n: getattr(state, n).double() for n in ("capital", "crowd") if hasattr(state, n)}
         actions = self.economy.actions_for(state._replace(**fields), self.investment(state))
         return {name: action.to(state.capital.dtype) for name, action in actions.items()}
@@ -272,13 +277,12 @@ def euler_network(
     batch = (math.ceil(RESIDUALS / min(stocks, STOCKS)),)
     state = _fresh(everybody, batch, generator)
     damping, best = 1e-5, (math.inf, policy.network.weights)
-    rounds, least, most = 0, math.inf, 0.0
+    rounds, ranges = 0, deque[tuple[float, float]](maxlen=LAST)
     with progress_bar(ROUNDS, "Euler network", show_progress) as bar:
         while rounds < ROUNDS:
             rounds += 1
             sample = everybody.perturb(state, generator, SPREAD if economy.n_goods == 1 else NARROW)
-            least = min(least, sample.capital.min().item())
-            most = max(most, sample.capital.max().item())
+            ranges.append((sample.capital.min().item(), sample.capital.max().item()))
             following, probability = _next_productivities(everybody, sample, generator)
             error = policy.residuals(sample, following, probability)[0].abs().mean()
             if error < best[0]:
@@ -290,7 +294,8 @@ def euler_network(
             state = _move_on(everybody, policy, state, generator)
             bar.update(1)
     policy.network.weights, policy.economy = best[1], economy
-    policy.domain.low, policy.domain.high = least, most
+    policy.domain.low = min(low for low, _ in ranges)
+    policy.domain.high = max(high for _, high in ranges)
     return policy, rounds
 
 

@@ -9,22 +9,30 @@ policy, find the value functions.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..economies import Market
 from ..progress import progress_bar
+from .domain import Domain, listed
 from .piece import ConvergenceError
 from .polynomials import Polynomials
 from .productivity import JointChain
 from .registry import require_kind
 from .solution import Solution
-from .time_iteration import LARGEST, SMALLEST, flatten_state, time_iteration
+from .time_iteration import DEGREES, LARGEST, SMALLEST, flatten_state, time_iteration
 
 #: Degree of the value functions by the number of stocks.
 VALUE_DEGREES = {1: 14, 2: 9, 3: 6, 4: 5, 5: 4}
 MAX_ITERATIONS = 60
+# Newton steps for a period's choices at most, and the last one's size, relative to what is bought,
+# at which they are found.
+MOST_STEPS, FOUND = 30, 1e-8
+#: Numbers of households and goods for which there is a first guess, and degrees.
+SIZES = tuple(size for size in DEGREES if math.prod(size) in VALUE_DEGREES)
 
 
 class StageGame:
@@ -91,9 +99,23 @@ class StageGame:
         return torch.cat(columns, -1)
 
     @torch.enable_grad()
-    def solve(self, choice, capital, income, index, steps=30) -> Tensor:
-        """Choices from which nobody wants to depart, by Newton's method from a first guess."""
-        for _ in range(steps):
+    def solve(self, choice, capital, income, index, steps=None) -> Tensor:
+        """Choices from which nobody wants to depart, by Newton's method from a first guess.
+
+        Parameters
+        ----------
+        choice, capital : Tensor, shape (points, N, M)
+        income : Tensor, shape (points, N)
+        index : Tensor of int64, shape (points,)
+        steps : int, optional
+            By default as many as it takes.
+
+        Raises
+        ------
+        ConvergenceError
+            If it takes more than 30.
+        """
+        for _ in range(steps or MOST_STEPS):
             choice = choice.detach().requires_grad_(True)
             gradient = self.own_gradient(choice, capital.detach(), income.detach(), index)
             step = self._newton(gradient, choice)
@@ -101,8 +123,17 @@ class StageGame:
             limit = choice.detach().sum(-2, keepdim=True) / 2
             step = torch.maximum(torch.minimum(step, limit), -limit)
             choice = choice.detach() - step
-            if (step.abs() / limit).max() < 1e-11:
+            left = (step.abs() / limit).flatten(1).amax(-1)
+            if left.max() < 1e-11:
                 break
+        # Not a number is not found either.
+        if steps is None and not (found := left < FOUND).all():
+            worst = listed(capital.detach()[~found][0].flatten())
+            raise ConvergenceError(
+                f"no equilibrium of one period was found for capital {worst}, where value "
+                f"functions hold from {self.polynomials.low:.4g} to {self.polynomials.high:.4g}: "
+                "ask for states between them."
+            )
         if capital.requires_grad:
             # A last step carries the derivatives in capital (implicit function theorem).
             choice = choice.requires_grad_(True)
@@ -118,7 +149,8 @@ class StageGame:
         ]
         jacobian = torch.stack(rows, -2)
         gradient = gradient if keep else gradient.detach()
-        return torch.linalg.solve(jacobian, gradient).reshape(choice.shape)
+        # Where there is no solution the step is no number, which stops nobody else's.
+        return torch.linalg.solve_ex(jacobian, gradient)[0].reshape(choice.shape)
 
 
 class MarkovPerfectPolicy:
@@ -129,15 +161,27 @@ class MarkovPerfectPolicy:
     game : StageGame
     guess : Tensor, shape (combinations, coefficients, stocks)
         Polynomials of the choices, from which Newton's method starts.
+
+    Attributes
+    ----------
+    domain : Domain
+        For which capital the rule holds. Not far outside there is nothing that Newton's method
+        finds, and a ConvergenceError says so.
     """
 
     def __init__(self, game: StageGame, guess: Tensor):
         self.economy, self.game = game.economy, game
         self._guess = guess
+        box = game.polynomials
+        self.domain = Domain(box.low, box.high, "markov_perfect finds no more than that")
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.game.polynomials!r})"
 
     def investment(self, state) -> Tensor:
         """Investment (*batch, N, M) in float64, on the CPU."""
         capital, index = flatten_state(self.game.chain, state)
+        self.domain.check(capital, self)
         choice = self.game.bought(self.choose(capital, index))
         return choice.clamp_min(0).reshape(state.capital.shape)
 
@@ -189,7 +233,8 @@ def markov_perfect(
     Parameters
     ----------
     economy : Market
-        With at most five stocks of capital, everybody informed and nobody massless.
+        With at most five stocks of capital, of one good or two, everybody informed and nobody
+        massless.
     degree : int, optional
         Of the polynomials in log capital that are the value functions.
     tolerance : float
@@ -200,7 +245,8 @@ def markov_perfect(
     Returns
     -------
     Solution
-        Its regime is "markov perfect".
+        Its regime is "markov perfect". It has no `residual`, because Euler equations are another
+        game's; `policy.own_gradients` says how good it is.
 
     Raises
     ------
@@ -217,12 +263,13 @@ def markov_perfect(
             f"atomistic={economy.atomistic}, n_uninformed={economy.n_uninformed}: Markov-perfect "
             "equilibrium is found for households that move prices and see everything."
         )
-    stocks = economy.n_households * economy.n_goods
-    if stocks not in VALUE_DEGREES:
+    size = economy.n_households, economy.n_goods
+    if size not in SIZES:
         raise ValueError(
-            f"n_households={economy.n_households}, n_goods={economy.n_goods}: Markov-perfect "
-            f"equilibrium is found for up to {max(VALUE_DEGREES)} stocks of capital."
+            f"n_households={size[0]}, n_goods={size[1]}: Markov-perfect equilibrium is found for "
+            f"up to {max(VALUE_DEGREES)} stocks of capital, of the sizes {SIZES}."
         )
+    stocks = math.prod(size)
     chain, centre = JointChain(economy), economy.efficient_capital
     box = Polynomials.on_cube(
         SMALLEST * centre, LARGEST * centre, stocks, degree or VALUE_DEGREES[stocks]

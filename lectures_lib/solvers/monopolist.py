@@ -8,6 +8,7 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from ..economies import Monopolist
+from .domain import Domain
 from .regimes import regimes_of, resolve_regime
 from .solution import Solution, require_no_choice, solve
 
@@ -26,18 +27,33 @@ class PriceRule:
     coefficients : ndarray, shape (degree + 1, intensities)
     bounds : tuple of float
         Customers between which the polynomials hold; beyond, the price is that of the bound.
+
+    Attributes
+    ----------
+    domain : Domain
+        For which customers the rule holds.
     """
 
     def __init__(self, economy: Monopolist, coefficients: np.ndarray, bounds: tuple[float, float]):
-        self.economy, self.coefficients, self.bounds = economy, coefficients, bounds
+        self.economy, self.coefficients = economy, coefficients
+        remedy = "there the price is that of the nearer end, which is not exact"
+        self.domain = Domain(*bounds, remedy, quantity="customers")
+
+    def __repr__(self):
+        return f"{type(self).__name__}(polynomials of degree {len(self.coefficients) - 1})"
+
+    def price(self, state) -> Tensor:
+        """The price (*batch, 1)."""
+        self.domain.check(state.customers, self)
+        x = state.customers.squeeze(-1)
+        position = _position(x.cpu().numpy(), (self.domain.low, self.domain.high))
+        basis = chebyshev.chebvander(position, len(self.coefficients) - 1)
+        every = torch.from_numpy(basis @ self.coefficients).to(x)
+        return every.gather(-1, state.demand.unsqueeze(-1)).clamp(0, 1)
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
         """The firm's price (*batch, 1, 1)."""
-        x = state.customers.squeeze(-1)
-        basis = chebyshev.chebvander(_position(x.cpu().numpy(), self.bounds), DEGREE)
-        every = torch.from_numpy(basis @ self.coefficients).to(x)
-        price = every.gather(-1, state.demand.unsqueeze(-1)).clamp(0, 1)
-        return {"firm": price.unsqueeze(-1)}
+        return {"firm": self.price(state).unsqueeze(-1)}
 
 
 def _position(x, bounds):

@@ -107,8 +107,8 @@ def require_rules(economy: Economy, task: str, kinds: Iterable[type]) -> None:
         return
     raise TypeError(
         f"{type(economy).__name__} has other rules than {base.__name__}, whose formulas {task} "
-        "knows: states or rewards differ after a period. PPO learns in any economy, and "
-        "euler_residuals judges any policy by the economy's own code."
+        "knows: roles or discount factors differ, or states or rewards after a period. PPO learns "
+        "in any economy, and euler_residuals judges any policy by the economy's own code."
     )
 
 
@@ -121,11 +121,7 @@ def _has_rules_of(economy, base) -> bool:
     """Whether a period brings the same as in the economy that it is derived from."""
     parameters = {f.name: getattr(economy, f.name) for f in fields(base) if f.init}
     plain = base(**parameters)
-    sizes = [{n: (r.n_agents, r.n_actions) for n, r in e.roles.items()} for e in (economy, plain)]
-    if (economy.fields.shapes, economy.shock_shapes, economy.discount, sizes[0]) != (
-        *(plain.fields.shapes, plain.shock_shapes, plain.discount),
-        sizes[1],
-    ):
+    if _frame(economy) != _frame(plain):
         return False
     generator = torch.Generator().manual_seed(0)
     state = plain.reset((SAMPLE,), generator, torch.float64)
@@ -142,3 +138,13 @@ def _has_rules_of(economy, base) -> bool:
     pairs = [*zip(one.state, other.state, strict=True)]
     pairs += [(one.rewards[name], other.rewards[name]) for name in plain.roles]
     return all(torch.allclose(x, y, rtol=1e-9, atol=0, equal_nan=True) for x, y in pairs)
+
+
+def _frame(economy):
+    """Who plays, when, and how patiently: all of the rules but what a period brings."""
+    roles = {
+        name: (role.n_agents, role.n_actions, role.team, role.follows, economy.discount_of(name))
+        for name, role in economy.roles.items()
+    }
+    shapes = economy.fields.shapes, economy.shock_shapes
+    return roles, economy.stages, economy.discount, shapes

@@ -8,6 +8,7 @@ from functools import cached_property
 from torch import Tensor
 
 from ..economies.base import Economy
+from ..economies.capital import CapitalEconomy
 from ..economies.play import Policy
 from .euler import euler_residuals
 from .registry import by_kind, expected_kinds
@@ -46,10 +47,12 @@ class Solution:
     def residual(self) -> dict[str, Residual]:
         """How good it is, in Euler residuals on the initial distribution and in the long run.
 
-        They are those of the economy's own code, and none for what has no Euler equation of this
-        form: a monopolist's price, and a Markov-perfect equilibrium.
+        They are those of the code of an economy with capital, found by time iteration or by a
+        network. There are none for what has no Euler equation of this form: a monopolist's price,
+        and a Markov-perfect equilibrium, of which `policy.own_gradients` says how good it is.
         """
-        if self.method not in ("time iteration", "network"):
+        has_some = isinstance(self.economy, CapitalEconomy)
+        if not has_some or self.method not in ("time iteration", "network"):
             return {}
         return residuals_where_it_leads(self.economy, self.policy, self.regime)
 
@@ -113,7 +116,7 @@ def solve(
     ValueError
         If the regime or method is unknown, or time iteration is asked for at too large a size.
     ConvergenceError
-        If time iteration is asked for and does not converge.
+        If time iteration is asked for, or a domain, and it does not converge.
 
     Examples
     --------

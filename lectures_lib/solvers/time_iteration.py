@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..economies import Market
 from ..economies.capital import CapitalEconomy
-from .domain import Domain
+from .domain import Balanced, Domain
+from .euler import in_state
 from .piece import ConvergenceError, Piece
 from .polynomials import NODES_PER_COEFFICIENT, Polynomials
 from .productivity import JointChain
@@ -73,8 +74,9 @@ class InvestmentPolicy:
 
     def __init__(self, economy: CapitalEconomy, pieces):
         self.economy, self.pieces = economy, tuple(pieces)
-        basis = self.pieces[-1].basis
-        self.domain = Domain(basis.low, basis.high)
+        boxes = [piece.basis for piece in self.pieces]
+        one = len(boxes) == 1
+        self.domain = Domain(boxes[0].low, boxes[0].high) if one else Balanced(boxes)
 
     def __repr__(self):
         return f"{type(self).__name__}({', then '.join(repr(p.basis) for p in self.pieces)})"
@@ -96,6 +98,7 @@ class InvestmentPolicy:
 
     def __call__(self, state, moved=None):
         """Actions of every role; massless households do what their crowd does."""
+        state = in_state(self.economy, state)
         capital = state.capital
         crowd = state._replace(capital=getattr(state, "crowd", capital).double())
         investment = self.investment(state).to(capital.device)

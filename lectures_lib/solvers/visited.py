@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 
 from ..economies.base import TooManyOutcomes, map_state
-from .euler import EXACT_OUTCOMES, euler_residuals
+from .euler import EXACT_OUTCOMES, euler_residuals, in_actions
 
 # Paths that are followed, and periods at most.
 PATHS, PERIODS = 64, 600
@@ -68,8 +69,9 @@ def join(*states):
 
 @torch.no_grad()
 def residuals_where_it_leads(economy, policy, regime) -> dict[str, Residual]:
-    """Residuals of a rule for investment on the initial distribution and in the long run."""
-    with policy.domain.silent():  # this says how good it is there
+    """Residuals of a policy on the initial distribution and in the long run."""
+    domain = getattr(policy, "domain", None)
+    with domain.silent() if domain else nullcontext():  # this says how good it is there
         start, _, late = visited_states(economy, policy)
         return {
             "initial distribution": _residual(economy, policy, regime, start),
@@ -88,6 +90,8 @@ def _residual(economy, policy, regime, states):
     every = math.ceil(len(states.aggregate) * stocks * outcomes / LARGEST_SAMPLE)
     states = map_state(lambda x: x[::every], states)
     residual = euler_residuals(economy, policy, states, regime)
-    bought = policy.investment(states).flatten(-2) > 0
+    actions = in_actions(economy, policy(states))
+    info = economy.step(states, actions, economy.no_luck(states)).info
+    bought = info["investment"].flatten(-2) > 0
     error = torch.where(bought, residual.abs(), residual.clamp_min(0))
     return Residual(error.mean().item(), error.max().item())

@@ -78,6 +78,12 @@ def test_value_iteration_that_does_not_arrive_says_so():
         dp.value_iteration(TABLES, most=5)
 
 
+def test_an_iteration_that_leaves_the_numbers_has_not_converged():
+    with np.errstate(all="ignore"):
+        with pytest.raises(RuntimeError, match="after 3 iterations the distance is not a number"):
+            dp.iterate(lambda x: 1e200 * x * x, np.ones(2), 1)
+
+
 @pytest.mark.parametrize(
     "policy, message",
     [

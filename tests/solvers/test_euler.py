@@ -1,6 +1,7 @@
 """Euler residuals from automatic differentiation against formulas written by hand."""
 
 import importlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from lectures_lib.economies import (
 )
 from lectures_lib.economies.play import in_actions
 from lectures_lib.solvers import euler_residuals, marginal_values, solve
-from lectures_lib.solvers.euler import in_regime, in_state
+from lectures_lib.solvers.euler import NoEulerEquation, in_regime, in_state
 from lectures_lib.solvers.steady_state import without_risk
 
 
@@ -240,6 +241,70 @@ def test_a_regime_that_the_economy_does_not_have_is_refused(economy, regime, sta
         ValueError, match=f"regime='{regime}': {type(economy).__name__} (has no|knows)"
     ):
         euler_residuals(economy, FixedAction(economy, 0.1), states(economy), regime)
+
+
+# ---------------------------------------------------------------------- roles
+class Impatient(BrockMirman):
+    """A planner who is less patient than the economy says."""
+
+    @property
+    def roles(self):
+        return {name: replace(role, discount=0.5) for name, role in super().roles.items()}
+
+
+class Unlike(Market):
+    """Informed and uninformed households that are not equally patient."""
+
+    @property
+    def roles(self):
+        patience = {"informed": 0.9, "uninformed": 0.8}
+        return {n: replace(role, discount=patience[n]) for n, role in super().roles.items()}
+
+
+class TwoTeams(Market):
+    """Two cartels."""
+
+    @property
+    def roles(self):
+        return {name: replace(role, team=True) for name, role in super().roles.items()}
+
+
+def grouped(state, moved=None):
+    """What :func:`bids` does, by role: one household is informed, the others are not."""
+    choice = bids(state)["household"]
+    return {"informed": choice[..., :1, :], "uninformed": choice[..., 1:, :]}
+
+
+def test_a_roles_own_discount_is_what_its_residuals_are_about(states):
+    economy = Impatient()
+    share = 1 - 0.5 * economy.alpha  # the closed form for its own discount factor
+
+    def policy(state, moved=None):
+        return {"planner": (share * economy.output(state)).unsqueeze(-1)}
+
+    assert euler_residuals(economy, policy, states(economy)).abs().max() < 1e-14
+
+
+def test_every_stock_is_discounted_by_its_owner(states):
+    economy = Unlike(3, n_uninformed=2)
+    state = states(economy)
+    found = euler_residuals(economy, grouped, state)
+    for beta, own in ((0.9, slice(0, 1)), (0.8, slice(1, 3))):
+        plain = replace(Market(3, n_uninformed=2), beta=beta)
+        expected = euler_residuals(plain, grouped, state)[:, own]
+        torch.testing.assert_close(found[:, own], expected, rtol=1e-12, atol=0)
+
+
+def test_who_decide_jointly_need_one_discount(states):
+    economy = Unlike(3, n_uninformed=2)
+    with pytest.raises(NoEulerEquation, match=r"'informed': 0.9, 'uninformed': 0.8}: .* need one"):
+        euler_residuals(economy, grouped, states(economy), "monopsony")
+
+
+def test_two_teams_are_not_one(states):
+    economy = TwoTeams(3, n_uninformed=2)
+    with pytest.raises(NoEulerEquation, match=r"\['informed', 'uninformed'\] decide as teams"):
+        euler_residuals(economy, grouped, states(economy))
 
 
 # ---------------------------------------------------------------------- expectations

@@ -1,5 +1,6 @@
 """Networks trained on Euler residuals."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,16 @@ import torch
 from lectures_lib.economies import Market, Planner, map_state
 from lectures_lib.markov import MarkovChain
 from lectures_lib.solvers import euler_residuals, solve
+from lectures_lib.solvers.euler import in_state
 from lectures_lib.solvers.euler_network import (
     EulerNetworkPolicy,
     _jacobian,
     _next_productivities,
+    euler_network,
     exchangeable_features,
 )
+
+module = importlib.import_module("lectures_lib.solvers.euler_network")
 
 
 def states(economy, n=6, seed=0):
@@ -88,6 +93,23 @@ def test_renaming_households_and_goods_renames_their_plans():
     assert torch.isfinite(exchangeable_features(economy, state)).all()
 
 
+@pytest.mark.parametrize(("last", "farthest"), [(2, 1.8), (3, 5.4)])
+def test_where_a_rule_leads_that_has_learned_nothing_is_not_where_it_holds(
+    last, farthest, monkeypatch
+):
+    economy, moves = Market(2), iter((4.0, 1.0, 1.0, 1.0))
+    start = states(economy, 50)
+    monkeypatch.setattr(module, "LAST", last)
+    monkeypatch.setattr(module, "ROUNDS", 4)
+    monkeypatch.setattr(module, "_fit", lambda *arguments: arguments[-1])  # it never learns
+    monkeypatch.setattr(
+        module, "_move_on", lambda *_: start._replace(capital=next(moves) * start.capital)
+    )
+    domain = euler_network(economy, "nash")[0].domain
+    assert 0.7 * farthest < domain.high / economy.efficient_capital < farthest
+    assert 0.3 < domain.low / economy.efficient_capital < 0.6
+
+
 def test_it_agrees_with_time_iteration():
     economy = Market(2)
     network, grid = (solve(economy, method=m) for m in ("network", "time iteration"))
@@ -109,6 +131,10 @@ def test_massless_households_do_what_their_crowd_does():
     state = state._replace(capital=2 * state.capital)
     actions = policy(state)
     assert set(actions) == {"household", "household_crowd"}
+    # Which regime's rule it is makes no difference, and neither does the kind of state.
+    strategic, alike = untrained(economy, "nash"), in_state(Market(2), state)
+    assert torch.equal(strategic(alike)["household"], strategic(state)["household_crowd"])
+    assert euler_residuals(economy, strategic, state, "nash").isfinite().all()
     single = policy(map_state(lambda x: x.float() if x.is_floating_point() else x, state))
     torch.testing.assert_close(
         single["household_crowd"], actions["household_crowd"].float(), rtol=1e-5, atol=0

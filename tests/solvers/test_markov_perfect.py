@@ -1,13 +1,14 @@
 """Markov-perfect equilibrium: everybody knows that capital changes what the others do."""
 
 import importlib
+import warnings
 
 import pytest
 import torch
 from scipy.optimize import brentq
 
 from lectures_lib.economies import Market, map_state
-from lectures_lib.solvers import ConvergenceError, markov_perfect, steady_state
+from lectures_lib.solvers import ConvergenceError, OutsideDomain, markov_perfect, steady_state
 from lectures_lib.solvers.steady_state import without_risk
 
 OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
@@ -146,8 +147,26 @@ def test_policies_keep_shapes_and_types(equilibrium):
         torch.testing.assert_close(bought, policy.investment(state).to(dtype))
 
 
+def test_who_asks_outside_is_told_and_gets_no_garbage(states):
+    economy = Market(2)
+    policy = markov_perfect(economy, degree=6).policy
+    state = states(economy, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OutsideDomain)
+        policy(state)
+    centre = economy.efficient_capital
+    nearby = state._replace(capital=0.4 * centre * torch.ones_like(state.capital))
+    with pytest.warns(OutsideDomain, match=r"degree 6\) was found for capital .* finds no more"):
+        policy(nearby)
+    uniform = torch.rand(state.capital.shape, generator=torch.Generator().manual_seed(1))
+    far = state._replace(capital=centre * (0.1 + 1.4 * uniform.double()))
+    with pytest.raises(ConvergenceError, match=r"no equilibrium of one period .* capital \[\d"):
+        policy(far)
+
+
 def test_a_solution_says_what_it_is(equilibrium):
     found = equilibrium(Market(2))
+    assert repr(found.policy) == "MarkovPerfectPolicy(polynomials of degree 9)"
     assert found.regime == "markov perfect" and found.economy == Market(2)
     assert 2 < found.iterations < 30
 
@@ -162,6 +181,7 @@ def test_a_solution_says_what_it_is(equilibrium):
         (Market(2, n_uninformed=1), "atomistic=False, n_uninformed=1: Markov-perfect"),
         (Market(6), r"n_households=6, n_goods=1: .* up to 5 stocks"),
         (Market(3, 2), r"n_households=3, n_goods=2: .* up to 5 stocks"),
+        (Market(1, 3), r"n_households=1, n_goods=3: .* of the sizes \(\(1, 1\), .*\(2, 2\)\)"),
     ],
 )
 def test_markets_that_are_too_large_or_another_game_are_refused(economy, message):

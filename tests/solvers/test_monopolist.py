@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from lectures_lib.economies import MarkovChain, Monopolist
-from lectures_lib.solvers import solve
+from lectures_lib.solvers import OutsideDomain, solve
+from lectures_lib.solvers.monopolist import PriceRule
 
 CERTAIN = MarkovChain((1.0,), ((1.0,),))
 # Three times the polynomial's error where it is largest, at a discount factor of .8.
@@ -102,3 +103,21 @@ def test_no_constant_shift_of_the_rule_earns_more():
     # A parabola: twice the distance, four times the loss.
     assert losses[0] / losses[1] == pytest.approx(4, rel=0.15)
     assert losses[3] / losses[2] == pytest.approx(4, rel=0.15)
+
+
+def test_who_has_more_customers_than_any_price_attracts_is_told():
+    firm = Monopolist()
+    policy = solve(firm).policy
+    low, high = policy.domain.low, policy.domain.high
+    assert (low, high) == pytest.approx((firm.attracted(0.95), firm.attracted(0.05)))
+    state = firm.State(torch.tensor([[high], [2 * high]]).double(), torch.zeros(2).long())
+    with pytest.warns(OutsideDomain, match=rf"degree 24\) was found for customers from {low:.4g}"):
+        at_the_end, beyond = policy(state)["firm"]
+    assert torch.equal(at_the_end, beyond)
+
+
+def test_a_rule_of_any_degree_is_evaluated():
+    firm = Monopolist()
+    rule = PriceRule(firm, np.array([[0.5, 0.4], [0.1, 0.2]]), (1.0, 2.0))
+    state = firm.State(torch.full((2, 1), 1.75).double(), torch.tensor([0, 1]))
+    torch.testing.assert_close(rule(state)["firm"].flatten(), torch.tensor([0.55, 0.5]).double())

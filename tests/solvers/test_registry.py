@@ -1,13 +1,13 @@
 """Economies that join the solvers from outside, and derived ones that have changed their rules."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from foreign import Saver
 
-from lectures_lib.economies import FixedAction, Market, Planner
+from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.solvers import (
     Solution,
     SteadyState,
@@ -71,6 +71,45 @@ def test_derived_classes_with_other_rules_are_refused_here_too():
         steady_state(Pond())
     with pytest.raises(TypeError, match=r"no solver for Saver: expected one of Planner, .*Fishery"):
         solve(Saver())
+
+
+def with_roles(kind, **changes):
+    """A class whose roles differ from those of the economy that it is derived from."""
+
+    class Derived(kind):
+        @property
+        def roles(self):
+            return {name: replace(role, **changes) for name, role in super().roles.items()}
+
+    return Derived
+
+
+class Turns(Market):
+    """The uninformed move first."""
+
+    @property
+    def stages(self):
+        return ("uninformed",), ("informed",)
+
+
+OTHER_ROLES = {
+    "discount, growth": with_roles(BrockMirman, discount=0.5)(),
+    "discount, market": with_roles(Market, discount=0.9)(2),
+    "no team": with_roles(Planner, team=False)(2),
+    "follows": with_roles(Market, follows="nobody")(2),
+    "stages": Turns(2, n_uninformed=1),
+}
+
+
+@pytest.mark.parametrize("economy", list(OTHER_ROLES.values()), ids=list(OTHER_ROLES))
+def test_derived_classes_with_other_roles_or_stages_are_refused(economy):
+    for task in (solve, steady_state):
+        with pytest.raises(TypeError, match=r"has other rules than .*: roles or discount factors"):
+            task(economy)
+
+
+def test_a_derived_class_that_repeats_its_bases_roles_is_solved():
+    assert solve(with_roles(BrockMirman, discount=0.96)()).method == "closed form"
 
 
 class AnyFishery(Saver):

@@ -142,8 +142,23 @@ def test_a_solution_that_is_not_the_first_choice_is_announced(monkeypatch):
     assert "it has not converged. A network" in str(told[0].message)
     # A constant share is no solution, and that is measured.
     assert "leaves Euler residuals of initial distribution" in str(told[1].message)
-    with pytest.raises(ConvergenceError):
-        solve(Planner(), method="time iteration")
+    # Neither a method nor a domain is asked of time iteration and then left to a network.
+    for asked in ({"method": "time iteration"}, {"domain": (3.0, 20.0)}):
+        with warnings.catch_warnings(), pytest.raises(ConvergenceError):
+            warnings.simplefilter("error", ImpreciseSolution)
+            solve(Planner(), **asked)
+
+
+@pytest.mark.parametrize("economy", [Planner(2), Market(2, atomistic=True)], ids=["P", "M"])
+def test_any_policy_can_be_a_solution_and_says_how_good_it_is(economy):
+    solution = Solution(economy, None, FixedAction(economy, 0.1), method="time iteration")
+    assert "Euler residuals, long run" in repr(solution)
+    assert solution.residual["long run"].mean > 0.01
+
+
+def test_where_there_is_no_capital_that_is_bought_there_are_no_residuals():
+    economy = BrockMirman()
+    assert Solution(economy, "planner", solve(economy).policy, method="network").residual == {}
 
 
 def test_large_and_persistent_risk_is_solved_with_the_constraint_and_told():

@@ -10,7 +10,14 @@ import torch
 from scipy import sparse
 
 from lectures_lib.economies import Market, Planner, map_state
-from lectures_lib.solvers import ConvergenceError, euler_residuals, steady_state, time_iteration
+from lectures_lib.solvers import (
+    ConvergenceError,
+    OutsideDomain,
+    euler_residuals,
+    steady_state,
+    time_iteration,
+)
+from lectures_lib.solvers.euler import in_state
 from lectures_lib.solvers.visited import visited_states
 
 piece = importlib.import_module("lectures_lib.solvers.piece")
@@ -211,6 +218,18 @@ def test_massless_households_do_what_their_crowd_does(solved, states):
     assert torch.equal(actions["household"], actions["household_crowd"])
 
 
+@pytest.mark.parametrize("regime", ["nash", "monopsony"])
+def test_massless_households_can_play_the_rules_of_others(regime, solved, states):
+    finite, massless = Market(2), Market(2, atomistic=True)
+    solution, state = solved(massless, regime), states(massless, 5)
+    expected = solved(finite, regime)
+    assert solution.residual == expected.residual
+    alike = in_state(finite, state)
+    for asked in (state, alike):  # either kind of state
+        found = solution.policy(asked)
+        assert torch.equal(found["household_crowd"], expected.policy(alike)["household"])
+
+
 # ---------------------------------------------------------------------- not to be improved upon
 class Changed:
     """The exact share times a factor for each productivity (own, aggregate)."""
@@ -362,6 +381,16 @@ def test_the_box_covers_where_an_economy_begins_and_goes():
     *_, late = visited_states(economy, policy)
     assert late.capital.max() > 1.7 * economy.efficient_capital
     assert late.capital.max() <= policy.domain.high
+
+
+def test_goods_out_of_balance_are_told_apart_from_what_can_be_asked_for(solved):
+    economy = Market(2, 2)
+    policy, _ = time_iteration(economy, "competitive", degrees=(2, 2))
+    k = economy.efficient_capital * torch.tensor([[[0.8, 1.4], [1.4, 0.8]]], dtype=torch.float64)
+    assert policy.domain.low < k.min() and k.max() < policy.domain.high
+    state = economy.reset((1,), torch.Generator(), torch.float64)._replace(capital=k)
+    with pytest.warns(OutsideDomain, match="near balance, .* there is no domain to ask for"):
+        policy(state)
 
 
 def test_iteration_that_has_not_converged_says_so(monkeypatch):
