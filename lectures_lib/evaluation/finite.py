@@ -82,13 +82,13 @@ def finite_response(policy: Policy, economy: Economy, role: str, agent: int, see
     better = solved.v - kept
     spread = np.sqrt(weights @ (better - weights @ better) ** 2)
     value = torch.tensor(weights @ kept)
-    nudge = 1e-6 * np.abs(kept).max()
+    nudge = 1e-6 * (float(weights @ np.abs(kept)) or 1.0)
     one, two = (alone.consumption_equivalent(value + x) for x in (0.0, nudge))
-    slope = ((two - one) / nudge / one.abs()).item()
+    slope = (two - one) / nudge / one.abs()
     # Where the policy leads from there in the long run, on average over time.
     late, doubled = drawn / paths, moves
     for _ in range(40):
         late, doubled = (late + late @ doubled) / 2, doubled @ doubled
     response = FiniteResponse(alone, tables.actions[solved.sigma])
-    error = float(slope * spread / np.sqrt(paths))
+    error = (slope * float(spread) / paths**0.5).item()
     return gain(weights), error, gain(late / late.sum()), 0.0, True, response

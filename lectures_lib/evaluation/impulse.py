@@ -42,8 +42,8 @@ def impulse_response(
         Name of the state's field that is moved in period 0.
     periods, paths, seed : int
     household : int, optional
-        The one household whose own productivity is moved, and whose quantities respond; by default
-        those of all.
+        The one household whose own productivity is moved, and whose quantities respond, where
+        each has its own; by default those of all.
 
     Returns
     -------
@@ -97,14 +97,14 @@ def impulse_response(
         strict=True,
     )
     for pair in pairs:
-        quantities = [
-            {name: getattr(p.state, name).double() for name in others} | p.step.info for p in pair
-        ]
+        quantities = [{name: getattr(p.state, name) for name in others} | p.step.info for p in pair]
         for name in (*RESPONSES, *others):
             if name not in quantities[0]:
                 continue
-            x = [q[name] for q in quantities]
-            if household is not None and name != "price":
+            x = [q[name].double() for q in quantities]  # it may be a number of things
+            # What households do not have each for themselves is the response of all.
+            theirs = name != "price" and x[0].shape[len(batch) : len(batch) + 1] == (n,)
+            if household is not None and theirs:
                 x = [q.select(len(batch), household) for q in x]
             before, after = (q.reshape(*batch[:-1], -1).mean(-1) for q in x)
             unit = units.get(name)

@@ -146,18 +146,20 @@ def burn_in(policy: Policy | Solution, economy: Economy, least: int = SHORTEST) 
             break
     name, worst = max(left.items(), key=lambda item: item[1].remembered)
     if worst.remembered > ROUNDING:
-        moved = (now[name].place - begun[name].place).mean((-2, -1)).flatten()
-        most = moved[moved.abs().argmax()]
-        far = f"a factor of {most.exp():.2g}"
-        if name in economy.fields and economy.fields[name].domain != "positive":
-            far = f"{most * economy.fields[name].unit:.2g}"
+        far = ""
+        if name in economy.fields:  # a distribution's mean moves nowhere
+            moved = (now[name].place - begun[name].place).mean((-2, -1)).flatten()
+            most, field = moved[moved.abs().argmax()], economy.fields[name]
+            positive = field.domain == "positive"
+            by = f"a factor of {most.exp():.2g}" if positive else f"{most * field.unit:.2g}"
+            far = f" (by now it has moved by {by})"
         warnings.warn(
             f"after {t:,} periods the policy has not forgotten where it began: economies that "
             f"differ at first, and then have the same luck, still differ in {name} by "
-            f"{100 * worst.share.max():.3g}% of their first distance (by now it has moved by "
-            f"{far}). Averages after {max(t, least):,} periods are not those of a "
-            "long run. If there is one, and the policy is merely slow in leading there, choose the "
-            "periods, as in ergodic_moments(..., first=100_000).",
+            f"{100 * worst.share.max():.3g}% of their first distance{far}. Averages after "
+            f"{max(t, least):,} periods are not those of a long run. If there is one, and the "
+            "policy is merely slow in leading there, choose the periods, as in "
+            "ergodic_moments(..., first=100_000).",
             RuntimeWarning,
             stacklevel=3,
         )

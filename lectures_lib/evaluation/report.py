@@ -69,9 +69,11 @@ class RoleReport:
     ----------
     loss, loss_standard_error : float or array
         Share of the `measure` (of its size, where a profit is a loss) that somebody who follows the
-        reference would give up.
+        reference would give up. Of nothing there are no shares: where the reference is worth
+        exactly zero, the loss is infinite, or NaN if the policy is worth as much.
     policy_error_mean, policy_error_max : float or array
-        Relative difference of the role's actions on the reference's ergodic set.
+        Relative difference of the role's actions on the reference's ergodic set, NaN if the
+        reference does nothing there.
     measure : str
         What its welfare is measured in, such as consumption or profit.
     """
@@ -94,12 +96,13 @@ class Report:
         would give up rather than follow the policy, from the economy's initial distribution. It is
         computed from the mean welfare of all households, so that in a game it is negative where
         everybody is better off than in the reference. Where roles' welfare is measured in different
-        things, or discounted at different rates, no number stands for all (NaN): see `roles`.
+        things, or discounted at different rates, no number stands for all (NaN): see `roles`,
+        also for references that are worth nothing.
     loss_standard_error : float or array
         Monte Carlo standard error of the loss.
     policy_error_mean, policy_error_max : float or array
         Relative difference of actions on the reference's ergodic set, apart from where the
-        reference does next to nothing, such as not to invest.
+        reference does next to nothing, such as not to invest; NaN if it does nothing at all.
     euler_residual_mean, euler_residual_max : float or array
         Absolute unit-free Euler residuals on the ergodic set (the reference's if there is one), of
         the reference's regime, and otherwise of the economy's own game. As capital cannot be sold,
@@ -324,7 +327,8 @@ def _loss(economy, role, value, exact, runs) -> tuple[Tensor, Tensor]:
     loss = (exact_equivalent - own_equivalent) / exact_equivalent.abs()
     # The loss is nearly linear in the difference of values: its slope scales their error.
     difference = per_path - exact
-    nudge = 1e-6 * mean.abs()
+    size = exact.abs().mean()  # which the mean of gains and losses may be far below
+    nudge = 1e-6 * torch.where(size > 0, size, 1.0)
     slope = economy.equivalent(role, mean + nudge) - exact_equivalent
     error = difference.std(-1) / per_path.shape[1] ** 0.5 * (slope / nudge / exact_equivalent).abs()
     return loss, error

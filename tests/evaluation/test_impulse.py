@@ -1,6 +1,7 @@
 """Impulse responses, where the answer is known."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -105,6 +106,28 @@ def test_without_others_one_household_is_everybody():
         )
         for name, response in every.items():
             torch.testing.assert_close(one[name], response)
+
+
+@dataclass(frozen=True)
+class Reporting(Market):
+    """A market that reports a total, and a number of things."""
+
+    def transition(self, state, actions, shocks):
+        step = super().transition(state, actions, shocks)
+        output = step.info["output"]
+        lucky = state.idiosyncratic.sum(-1)
+        return step._replace(info=step.info | {"output": output.sum(-1), "customers": lucky})
+
+
+def test_what_is_not_each_households_own_is_the_response_of_all():
+    economy = Reporting(3)
+    policy, few = shares(economy, 0.02, 0.03), {"periods": 3, "paths": 400}
+    response = impulse_response(policy, economy, "idiosyncratic", household=1, **few)
+    own = impulse_response(policy, Market(3), "idiosyncratic", household=1, **few)
+    # One of three becomes lucky, of whom half are: half a household more than one and a half.
+    assert response["customers"][0] == pytest.approx(1 / 3, abs=0.05)
+    assert response["output"][0] == pytest.approx(own["output"][0].item() / 3, rel=0.1)
+    assert torch.equal(response["consumption"], own["consumption"])
 
 
 def test_a_household_that_is_not_there_is_refused():

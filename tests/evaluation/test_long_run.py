@@ -2,18 +2,23 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections import namedtuple
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from games import Borrower
 
 from lectures_lib.economies import (
     BrockMirman,
+    Field,
+    Fields,
     FixedAction,
     Market,
     MarkovChain,
     Monopolist,
     Planner,
+    Step,
 )
 from lectures_lib.evaluation import (
     burn_in,
@@ -328,3 +333,45 @@ def test_a_readers_function_of_a_list_of_paths_is_followed():
         return {"planner": 0.1 * (1 + 0.1 * state.aggregate[..., None, None].double())}
 
     assert burn_in(policy, Planner()) == burn_in(whole, Planner())
+
+
+@dataclass(frozen=True)
+class Drifting(Borrower):
+    """Two borrowers' assets move by what is left of 1, for ever, or by luck around zero."""
+
+    State = namedtuple("DriftingState", "assets income")
+    pulled: bool = False
+
+    @property
+    def fields(self):
+        assets = Field((2,), "real", unit=0.5)
+        return Fields(assets=assets, income=Field.of(self.income))
+
+    @property
+    def roles(self):
+        return {"household": replace(super().roles["household"], n_agents=2)}
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        uniform = torch.rand((*batch, 2), generator=generator, dtype=dtype)
+        return self.State(uniform, super().reset(batch, generator, dtype).income)
+
+    def transition(self, state, actions, shocks):
+        assets = state.assets + (1 - actions["household"].squeeze(-1))
+        if self.pulled:  # what both have together returns to their income, and their distance stays
+            assets = state.assets - 0.5 * state.assets.mean(-1, keepdim=True) + self._y(state)
+        following = self.State(assets, **self.move_chance(state, shocks))
+        return Step(following, {"household": 0 * assets}, {})
+
+
+def test_what_may_be_negative_has_moved_by_an_amount_and_not_by_a_factor():
+    game = Drifting()
+    # Half a unit of wealth in each of 5,000 periods.
+    with pytest.warns(RuntimeWarning, match=r"differ in assets .*moved by 2\.5e\+03\)"):
+        burn_in(FixedAction(game, 0.5), game)
+
+
+def test_a_distribution_that_is_remembered_is_said_to_have_moved_by_nothing():
+    game = Drifting(pulled=True)
+    with pytest.warns(RuntimeWarning, match="the distribution of assets by 100%") as caught:
+        burn_in(FixedAction(game, 0.5), game)
+    assert "moved by" not in str(caught[0].message)

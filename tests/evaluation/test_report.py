@@ -11,7 +11,7 @@ import torch
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import ReferenceBeaten, Report, ergodic_moments, evaluate
 from lectures_lib.evaluation import report as report_module
-from lectures_lib.evaluation.report import _residuals
+from lectures_lib.evaluation.report import _loss, _residuals
 from lectures_lib.evaluation.simulation import initial_states, simulate, walk
 from lectures_lib.solvers import Solution, euler_residuals, solve
 
@@ -69,6 +69,17 @@ def test_the_loss_of_a_fixed_share_is_the_closed_form(kappa):
     assert report.loss_standard_error < 1e-12
     assert report.policy_error_mean == pytest.approx(abs(kappa / (1 - ab) - 1), rel=1e-12)
     assert report.euler_residual_max == pytest.approx(abs(1 - (1 - kappa) / ab), rel=1e-10)
+
+
+@pytest.mark.parametrize("exact", [(0.0, 0.0), (-1.0, 1.0)])
+def test_a_loss_has_a_standard_error_where_values_are_zero_on_average(exact):
+    # Consumption of one is worth nothing under log utility, and slopes are 1 - beta there.
+    economy, exact = Planner(), torch.tensor(exact).double()
+    loss, error = _loss(economy, "planner", exact - torch.tensor([0.1, 0.3]), exact, 1)
+    share = 1 - economy.beta
+    assert loss.item() == pytest.approx(1 - math.exp(-0.2 * share), rel=1e-6)
+    # Two observations that differ by .2 have a mean with a standard error of half of it.
+    assert error.item() == pytest.approx(0.1 * share, rel=1e-5)
 
 
 def test_the_best_constant_share_loses_about_a_tenth_of_a_per_cent(exact, best_constant):
