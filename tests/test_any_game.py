@@ -261,6 +261,18 @@ def test_less_of_a_loss_is_a_gain():
     assert exploitability(worse, game, role="shop", paths=16).gain > 1
 
 
+def test_moments_are_by_role():
+    game = Shop()
+    moments = ergodic_moments(constant(game), game, paths=8, periods=20)
+    # Both actions of the shop are .3: a price and a promotion.
+    profit = 2 * ((0.3 - 0.2) * 0.45 / 0.3 - 0.3**2 / 2)
+    assert moments["mean of reward of shop"].value == pytest.approx(profit, rel=1e-6)
+    assert moments["s.d. of reward of shop"].value == pytest.approx(0, abs=1e-6)
+    assert moments["s.d. of reward of customer"].value > 0.01
+    alone = ergodic_moments(constant(Borrower()), Borrower(), paths=8, periods=20)
+    assert not any("reward" in name for name in alone)
+
+
 @every_game
 def test_moments_and_responses(game):
     moments = ergodic_moments(constant(game), game, paths=8, periods=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..economies.base import Economy
 from ..economies.play import Policy
 from ..solvers import Solution
 from .long_run import burn_in
-from .simulation import as_policy, batch_shape, initial_states, walk
+from .simulation import as_policy, batch_shape, initial_states, learned_roles, walk
 
 #: Names of an economy's quantities, and what they are called in moments.
 QUANTITIES = {
@@ -80,14 +81,17 @@ class MomentSums:
     Parameters
     ----------
     economy : Economy
+    roles : sequence of str
+        Whose rewards are quantities as well, called "reward of" the role.
     """
 
-    def __init__(self, economy: Economy):
+    def __init__(self, economy: Economy, roles: Sequence[str] = ()):
         self.economy, self.periods = economy, 0
         #: What agents own; a crowd's stocks are copies of theirs.
         self._stocks = economy.fields.stocks
         others = {name: name.replace("_", " ") for name in self._stocks if name not in QUANTITIES}
-        self._labels = QUANTITIES | others
+        rewards = (f"reward of {role}" for role in roles)
+        self._labels = QUANTITIES | others | {name: name for name in rewards}
         self._origin: dict[str, Tensor] = {}
         self._sums: dict[object, Tensor] = {}
 
@@ -201,7 +205,9 @@ def ergodic_moments(
         ``"mean of x"`` and ``"s.d. of x"`` of what the economy has of capital, consumption, saving
         share, investment, output, price, customers and sales, and of stocks with other names, over
         periods, households and goods; of the total of a capital good that households own, if there
-        are several; and the correlation of the saving share and productivity.
+        are several; and the correlation of the saving share and productivity. Where several roles
+        choose for themselves, also of each role's reward in a period, such as
+        ``"mean of reward of firm"``: no number averages a profit and a utility.
 
     Warns
     -----
@@ -220,8 +226,11 @@ def ergodic_moments(
     policy = as_policy(policy)
     if first is None:
         first = burn_in(policy, economy, SHORTEST)
-    start, sums = initial_states(policy, economy, paths, seed), MomentSums(economy)
+    learned = learned_roles(economy)
+    several = learned if len(learned) > 1 else []
+    start, sums = initial_states(policy, economy, paths, seed), MomentSums(economy, several)
     for t, state, step in walk(policy, economy, start, first + periods, seed):
         if t >= first:
-            sums.add(state, step.info)
+            rewards = {f"reward of {role}": step.rewards[role] for role in several}
+            sums.add(state, step.info | rewards)
     return sums.moments()

@@ -183,7 +183,10 @@ def test_the_errors_of_the_correlation_are_the_jackknifes():
         (Planner(3), ("total capital",)),
         (Market(1, 2), ("price",)),
         (Market(2, 2), ("total capital", "price")),
-        (Market(2, n_uninformed=1), ("total capital", "price")),
+        (
+            Market(2, n_uninformed=1),
+            ("total capital", "price", "reward of informed", "reward of uninformed"),
+        ),
         (Market(2, atomistic=True), ("total capital", "price")),
     ],
 )
