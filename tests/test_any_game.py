@@ -575,7 +575,7 @@ def test_a_repeated_game_without_shocks_can_be_exploited():
     assert math.isfinite(gain)
 
 
-def test_shocks_that_follow_no_chain_are_drawn():
+def test_shocks_that_follow_no_chain_are_too_many_to_list():
     class Noisy(Sticky):
         Shocks = namedtuple("NoisyLuck", "demand cost")
 
