@@ -55,7 +55,7 @@ lab: .venv/installed
 
 # Everything takes hours; benchmarks/__init__.py says how to make or to print a part.
 bench: .venv/installed-bench
-	for question in solvers robustness primer planner market critic; do \
+	for question in solvers robustness primer factorial planner market critic; do \
 	  $(BIN)/python -m benchmarks.$$question || exit 1; done
 
 # Copies for Colab, which has no copy of the package: each installs it first.

@@ -4,12 +4,13 @@ from .calibrations import CALIBRATIONS
 from .clock import seconds_per_iteration, timed
 from .command import run
 from .learning import solved, train
-from .record import RESULTS, rounded, stored
+from .record import RESULTS, commit, rounded, stored
 from .table import table
 
 __all__ = [
     "CALIBRATIONS",
     "RESULTS",
+    "commit",
     "rounded",
     "run",
     "seconds_per_iteration",

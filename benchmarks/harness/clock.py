@@ -15,7 +15,7 @@ def seconds_per_iteration(agent) -> float:
 
     The fastest of some blocks, because a busy machine makes a processor slower.
     """
-    done, blocks = 2 * agent.config.warm_up, []
+    done, blocks = 2 * agent.config.warm_up + 1, []
     agent.learn(done * agent.steps_per_iteration)
     for _ in range(5):
         done += 12

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parents[1] / "results"
-PACKAGES = ("torch", "numpy", "scipy", "stable-baselines3", "lectures-lib")
+PACKAGES = ("torch", "numpy", "scipy", "stable-baselines3", "optuna", "lectures-lib")
 #: What numbers depend on, from the root of the repository; storing some changes none of it.
 CODE = ("lectures_lib", "benchmarks", ":!benchmarks/results")
 
@@ -33,6 +33,14 @@ def store(question: str, part: str, rows: dict, made: dict) -> None:
     new.replace(path)
 
 
+def commit() -> str:
+    """The commit of now; nothing, outside a repository."""
+    try:
+        return _git("rev-parse", "--short", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def provenance() -> dict:
     """Where numbers are made: the day, the machine, the software and the commit."""
     return {
@@ -40,7 +48,7 @@ def provenance() -> dict:
         "device": _processor(),
         "python": platform.python_version(),
         "versions": {name: v for name in PACKAGES if (v := _version(name))},
-        "code": _git("rev-parse", "--short", "HEAD"),
+        "code": commit(),
     }
 
 
