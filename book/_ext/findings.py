@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from lectures_book import stored
 from running_times import table
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from lectures_book import stored
 
 SMALLEST = 1e-6  # in per cent; nobody reads more digits
 

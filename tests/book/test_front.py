@@ -35,7 +35,8 @@ def glossary():
 def test_every_word_of_the_glossary_leads_to_the_chapter_that_explains_it():
     for entry in glossary():
         words, _, meaning = entry.partition("\n  ")
-        assert words and re.search(r"\b(?:Explained|Defined) in \[.+\]\(.+\.ipynb\)", meaning), entry
+        place = re.search(r"\b(?:Explained|Defined) in \[.+\]\(.+\.ipynb\)", meaning)
+        assert words and place, entry
     assert linked(FRONT / "glossary.md") <= set(NOTEBOOKS)
 
 
