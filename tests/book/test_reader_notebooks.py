@@ -1,0 +1,92 @@
+"""Notebooks for readers: their first cell, and their text beside the built pages."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import reader_notebooks
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def fresh_kernel(tmp_path, monkeypatch):
+    """An empty folder, and the kernel `fresh` to which nothing of this repository is installed.
+
+    What else is installed here stands on its path, and its pip asks no index.
+    """
+    python = tmp_path / "environment" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    command = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "environment"]
+    subprocess.run(command, check=True)
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
+    Path(site, "others.pth").write_text("\n".join(p for p in sys.path if "site-packages" in p))
+    spec = {"argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]}
+    spec |= {"display_name": "Fresh", "language": "python"}
+    file = tmp_path / "jupyter" / "kernels" / "fresh" / "kernel.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(spec))
+    for name, value in {
+        "JUPYTER_PATH": str(tmp_path / "jupyter"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # which is how pip spells "no isolation"
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "empty").mkdir()
+    return tmp_path / "empty"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A repository on this disk that has what is here, committed or not."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE"):  # the tests may run in a hook
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, folder)
+    for part in ("lectures_lib", "book", "benchmarks/results"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.ipynb", "_static")
+        shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    (folder / "book" / "section").mkdir()
+    (folder / "book" / "section" / "chapter.md").touch()
+    settings = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "All"]):
+        subprocess.run(["git", "-C", folder, *settings, *command], check=True)
+    return folder
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_first_cell_serves_the_kernel_that_runs_it(fresh_kernel, published):
+    cell = reader_notebooks.write_install("https://page", f"file://{published}", "book/section")
+    use = (
+        "import lectures_lib\n"
+        "from lectures_book import claim, stored\n"
+        "from pathlib import Path\n"
+        "print(Path.cwd(), lectures_lib.__file__, len(stored('planner')) > 0, sep='\\n')"
+    )
+    absent = "from importlib.util import find_spec\nprint(find_spec('lectures_lib'))"
+    cells = [nbformat.v4.new_code_cell(absent), cell, nbformat.v4.new_code_cell(use)]
+    cells += [
+        nbformat.v4.new_code_cell(cell.source),
+        nbformat.v4.new_code_cell(use),
+    ]  # run again, it changes nothing
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    place = {"metadata": {"path": str(fresh_kernel)}}
+    NotebookClient(notebook, kernel_name="fresh", timeout=60, resources=place).execute()
+    said = ["".join(out.text for out in cell.outputs if "text" in out) for cell in cells]
+    assert said[0] == "None\n"
+    assert "ERROR" not in said[1] and "fatal" not in said[1] + said[3]
+    folder, package, found = said[2].splitlines()
+    assert folder == str(fresh_kernel / "lectures" / "book" / "section")
+    assert package.startswith(str(fresh_kernel.parent / "environment"))
+    assert found == "True" and said[4] == said[2] and not said[3]
+    assert [path.name for path in fresh_kernel.iterdir()] == ["lectures"]
