@@ -70,7 +70,8 @@ class PlainMarkdown:
         numbers = self.builder.fignumbers.get(kind, {}).get((node["ids"] or [None])[0])
         if numbers is None:
             return ""
-        return self.builder.config.numfig_format[kind] % ".".join(map(str, numbers))
+        number = self.builder.config.numfig_format[kind] % ".".join(map(str, numbers))
+        return number[0].upper() + number[1:]
 
     def heading(self, title: nodes.title, level: int) -> str:
         numbers = self.builder.secnumbers
@@ -102,7 +103,10 @@ class PlainMarkdown:
     def block_literal_block(self, node):
         language = node.get("language", "").replace("ipython3", "python")
         language = "" if language in ("default", "none", "text") else language
-        return f"```{language}\n{node.astext().rstrip()}\n```"
+        lines = node.astext().rstrip().split("\n")
+        if node.get("linenos"):
+            lines = [f"{i:>{len(str(len(lines)))}}  {line}" for i, line in enumerate(lines, 1)]
+        return "\n".join([f"```{language}", *lines, "```"])
 
     def block_doctest_block(self, node):
         return f"```python\n{node.astext()}\n```"

@@ -33,6 +33,8 @@ $$x$$ (eq-first)
 
 BIB = "@book{judd, author={Kenneth Judd}, title={Numerical Methods}, publisher={MIT}, year=1998}"
 
+FILES = {"conf.py": CONFIG, "index.md": INDEX, "references.bib": BIB, "drawing.svg": "<svg/>"}
+
 PAGE = "https://owner.github.io/name/"
 
 
@@ -50,7 +52,7 @@ def convert(tmp_path, monkeypatch):
         notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
         nbformat.write(notebook, tmp_path / "chapter.ipynb")
-        for name, text in {"conf.py": CONFIG, "index.md": INDEX, "references.bib": BIB}.items():
+        for name, text in FILES.items():
             (tmp_path / name).write_text(text)
         folder = str(tmp_path)
         folders = (folder, folder, f"{folder}/out", f"{folder}/doctrees")
@@ -106,9 +108,10 @@ def code(source="1 + 1", **metadata):
             "Said.<sup>1</sup>\n\n---\n\n<sup>1</sup> So *there*.",
         ),
         (
-            "```{code-block} text\n:caption: Steps\none\n```",
-            "*Listing 1.1.* Steps\n\n```\none\n```",
+            "```{code-block} text\n:caption: Steps\n:linenos:\none\n  two\n```",
+            "*Listing 1.1.* Steps\n\n```\n1  one\n2    two\n```",
         ),
+        ("```{image} drawing.svg\n:alt: A map\n```", f"![A map]({PAGE}_images/drawing.svg)"),
     ],
 )
 def test_text(convert, written, shown):

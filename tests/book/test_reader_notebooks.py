@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import nbformat
 import pytest
 import reader_notebooks
+from bs4 import BeautifulSoup
+from execute import find_notebooks
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +94,50 @@ def test_the_first_cell_serves_the_kernel_that_runs_it(fresh_kernel, published):
     assert package.startswith(str(fresh_kernel.parent / "environment"))
     assert found == "True" and said[4] == said[2] and not said[3]
     assert [path.name for path in fresh_kernel.iterdir()] == ["lectures"]
+
+
+# Roles, directives, labels, footnotes and substitutions: what only the book's own build reads.
+MYST = r"""\{[\w:.-]+\}`|(?:```|~~~|:::)\{|^[\s>]*:::|^\([\w-]+\)=|\[\^\w+\]|\{\{ ?\w+ ?\}\}"""
+
+
+def build(out, *options):
+    """Build the whole book, at an address of its own, next to what was built there before."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    environ = os.environ | {"GITHUB_REPOSITORY": "owner/name"}
+    environ.pop("GITHUB_WORKSPACE", None)
+    made = subprocess.run(
+        [*command, ".", "--path-output", out, *options], cwd=ROOT, env=environ, capture_output=True
+    )
+    assert made.returncode == 0, made.stderr.decode()
+
+
+def test_every_notebook_is_plain_markdown_with_the_numbers_and_links_of_its_page(tmp_path):
+    build(tmp_path)
+    build(tmp_path, "--builder", "custom", "--custom-builder", "notebooks")
+    for path in find_notebooks():
+        name = path.relative_to(ROOT)
+        notebook = nbformat.read(tmp_path / "_build" / "notebooks" / name, as_version=4)
+        text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        assert not re.findall(MYST, text, re.M), name
+        assert text.count("$$") % 2 == 0 and text.count("<details>") == text.count("</details>")
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code"][1:]
+        source = nbformat.read(path, as_version=4)
+        assert code == [cell.source for cell in source.cells if cell.cell_type == "code"], name
+
+        file = (tmp_path / "_build" / "html" / name).with_suffix(".html")
+        page = BeautifulSoup(file.read_text(), "html.parser").find("article")
+        for note in page.select(".headerlink, .cell_input, .cell_output pre"):
+            note.decompose()
+        equations = [node.get_text().strip("()") for node in page.select(".eqno")]
+        assert re.findall(r"\\tag\{(.*?)\}", text) == equations, name
+        captions = [node.get_text().strip() for node in page.select(".caption-number")]
+        listed = re.findall(
+            r"^(?:\*|> \*\*|<.*<b>)((?:Fig\.|Table|Listing|Exercise) [\d.]*\d)", text, re.M
+        )
+        assert sorted(listed) == sorted(captions), name
+        address = f"https://owner.github.io/name/{name.with_suffix('.html')}"
+        links = [urljoin(address, node["href"]) for node in page.select("a.reference")]
+        there = [link for link in links if not link.startswith(f"{address}#")]
+        assert re.findall(r"\]\((https?:[^)]*)\)", text.split("\n## References\n")[0]) == there, (
+            name
+        )
