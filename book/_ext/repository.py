@@ -33,8 +33,9 @@ def from_remote(remote: str) -> str | None:
 
 def find_pages(address: str) -> str:
     """Where GitHub publishes the book of a repository, up to the last slash."""
-    owner, name = address.removeprefix("https://github.com/").lower().split("/")
-    return f"https://{owner}.github.io/" + ("" if name == f"{owner}.github.io" else f"{name}/")
+    owner, name = address.removeprefix("https://github.com/").split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
 def ask_git(folder: str | Path, *question: str) -> str:
