@@ -23,8 +23,7 @@ def is_folded(node: nodes.Element) -> bool:
 
 def escape(text: str) -> str:
     """Let characters that Markdown would read as markup stand for themselves."""
-    text = re.sub(r"([\\`*$~]|(?<!\w)_|_(?!\w)|<(?=[\w/!?]))", r"\\\1", text)
-    return re.sub(r"^(\d+)([.)] )", r"\1\\\2", re.sub(r"^([-+#>])", r"\\\1", text))
+    return re.sub(r"([\\`*$~]|(?<!\w)_|_(?!\w)|<(?=[\w/!?]))", r"\\\1", text)
 
 
 def indent(text: str, first: str, others: str) -> str:
@@ -84,7 +83,8 @@ class PlainMarkdown:
     # Blocks
 
     def block_paragraph(self, node):
-        return self.inline(node).strip()
+        # What would begin a list, a heading or a quote is said to be itself.
+        return re.sub(r"^(\d*)([-+>.)]|#+)(?=\s)", r"\1\\\2", self.inline(node).strip())
 
     def block_math_block(self, node):
         # As Sphinx does for a page: paragraphs are lines, and lines may be aligned.

@@ -78,6 +78,8 @@ def code(source="1 + 1", **metadata):
         ("*One* **two** `th_ree` $f_{*}(x)$.", "*One* **two** `th_ree` $f_{*}(x)$."),
         (r"2 \* 3, \$5, a_b, \_c", r"2 \* 3, \$5, a_b, \_c"),
         ("``a`b``", "`` a`b ``"),
+        (r"1\. No list, and \<b> no tag.", r"1\. No list, and \<b> no tag."),
+        (r"\# No heading, C# *-free*", r"\# No heading, C# *-free*"),
         ("- one\n- two\n  more", "- one\n- two more"),
         ("3. one\n\n   more\n4. two", "3. one\n\n   more\n\n4. two"),
         ("Term\n: What it is.", "- **Term**\n\n  What it is."),
