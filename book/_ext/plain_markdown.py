@@ -21,6 +21,15 @@ def is_folded(node: nodes.Element) -> bool:
     return isinstance(node, solution_node) or not FOLDED.isdisjoint(node.get("classes", ()))
 
 
+def is_indented(node: nodes.Node) -> bool:
+    """Whether what a node is written as stands within a quote or a list."""
+    whole = nodes.document | nodes.section | nodes.container
+    while node := node.parent:
+        if not (isinstance(node, whole) or is_folded(node)):
+            return True
+    return False
+
+
 def escape(text: str) -> str:
     """Let characters that Markdown would read as markup stand for themselves."""
     return re.sub(r"([\\`*$~]|(?<!\w)_|_(?!\w)|<(?=[\w/!?]))", r"\\\1", text)
@@ -96,9 +105,10 @@ class PlainMarkdown:
             tex = f"\\begin{{aligned}}\n{tex}\n\\end{{aligned}}"
         tag = get_node_equation_number(self, node) if node["number"] else ""
         tag = f" \\tag{{{tag}}}" if tag else ""
-        # On one line, because notebooks take the marks of a quote or a list for formula.
-        nested = not isinstance(node.parent, nodes.section | solution_node)
-        return f"$${tex}{tag}$$".replace("\n", " ") if nested else f"$$\n{tex}{tag}\n$$"
+        # Indented on one line, because notebooks take the marks of a quote or a list for formula.
+        if is_indented(node):
+            return f"$${tex}{tag}$$".replace("\n", " ")
+        return f"$$\n{tex}{tag}\n$$"
 
     def block_literal_block(self, node):
         language = node.get("language", "").replace("ipython3", "python")

@@ -142,14 +142,22 @@ GATED = """
 ```{exercise-start} Warm-up
 :label: ex-one
 ```
-What is asked?
+What is
+
+$$
+x
+$$
 ```{exercise-end}
 ```
 
 ```{solution-start} ex-one
 :class: dropdown
 ```
-This.
+This:
+
+$$
+y
+$$
 """
 
 
@@ -159,8 +167,8 @@ def test_a_solution_is_folded_over_all_of_its_cells(convert):
     )
     title = "Solution to Exercise 1.1 (Warm-up)"
     assert text.source == (
-        "> **Exercise 1.1 (Warm-up)**\n>\n> What is asked?\n\n"
-        f"<details>\n<summary><b>{title}</b></summary>\n\nThis.\n\n</details>"
+        "> **Exercise 1.1 (Warm-up)**\n>\n> What is\n>\n> $$x$$\n\n"
+        f"<details>\n<summary><b>{title}</b></summary>\n\nThis:\n\n$$\ny\n$$\n\n</details>"
     )
     assert inside.metadata == {
         "cellView": "form",
