@@ -23,12 +23,14 @@ from sphinx.errors import ExtensionError
 INSTALL = """\
 # A live copy of {page}
 # Run this cell first: it fetches the book and installs what the chapter needs, in about a minute.
+import site
 from pathlib import Path
 
 if not Path("../../lectures_lib").exists():
     if not Path("lectures").exists():
         !git clone -q --depth 1 {address} lectures
     %pip install -q ./lectures
+    site.addsitedir(site.getusersitepackages())
     %cd -q lectures/{folder}"""
 
 HIDDEN_INPUT = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -39,7 +41,8 @@ def write_install(page: str, address: str, folder: str) -> nbformat.NotebookNode
     """The cell that a reader runs first: the repository at `address`, its `folder` the current one.
 
     Chapters read stored results, so the package alone would not do. An editable install would be
-    seen only by the next kernel. No version is named: a service's own torch stays.
+    seen only by the next kernel, and so would the user's folder of packages, in which pip installs
+    on a shared machine, where it is new. No version is named: a service's own torch stays.
     """
     source = INSTALL.format(page=page, address=address, folder=folder)
     return nbformat.v4.new_code_cell(source, id="install")

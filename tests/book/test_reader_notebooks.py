@@ -19,14 +19,20 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def fresh_kernel(tmp_path, monkeypatch):
+@pytest.fixture(params=["own environment", "shared environment"])
+def fresh_kernel(request, tmp_path, monkeypatch):
     """An empty folder, and the kernel `fresh` to which nothing of this repository is installed.
 
-    What else is installed here stands on its path, and its pip asks no index.
+    What else is installed here stands on its path, and its pip asks no index. Where the environment
+    is shared, pip installs for the user alone, into a folder that is not there yet.
     """
-    python = tmp_path / "environment" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    command = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "environment"]
+    environment, home = tmp_path / "environment", tmp_path / "home"
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    command = [sys.executable, "-m", "venv", "--without-pip", environment]
+    if request.param == "shared environment":
+        command.append("--system-site-packages")
+        monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PYTHONUSERBASE", str(home))
     subprocess.run(command, check=True)
     ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
@@ -91,7 +97,8 @@ def test_the_first_cell_serves_the_kernel_that_runs_it(fresh_kernel, published):
     assert "ERROR" not in said[1] and "fatal" not in said[1] + said[3]
     folder, package, found = said[2].splitlines()
     assert folder == str(fresh_kernel / "lectures" / "book" / "section")
-    assert package.startswith(str(fresh_kernel.parent / "environment"))
+    home = "home" if "PIP_USER" in os.environ else "environment"
+    assert package.startswith(str(fresh_kernel.parent / home))
     assert found == "True" and said[4] == said[2] and not said[3]
     assert [path.name for path in fresh_kernel.iterdir()] == ["lectures"]
 
