@@ -67,8 +67,10 @@ notebooks: .venv/installed
 
 # Runs all copies, or those named, as on Colab: newest versions, and only what they install.
 COPIES ?= _build/notebooks
-test-notebooks: notebooks .venv-reader/installed
-	rm -rf _build/notebooks/book/*/lectures
+test-notebooks: notebooks
+	rm -rf .venv-reader _build/notebooks/book/*/lectures
+	"$(PYTHON)" -m venv .venv-reader
+	$(READER)/python -m pip install -qq ipykernel nbval pytest
 	$(READER)/python -m pytest --nbval-lax $(COPIES) --nbval-cell-timeout=900 -p no:cacheprovider
 
 clean:
@@ -95,9 +97,4 @@ clean:
 	@echo "Installing into .venv-oldest (some minutes the first time)"
 	"$(PYTHON)" -m venv .venv-oldest
 	$(OLDEST)/python -m pip install -qq -c constraints-oldest.txt -e '.[test]'
-	touch $@
-
-.venv-reader/installed:
-	"$(PYTHON)" -m venv .venv-reader
-	$(READER)/python -m pip install -qq ipykernel nbval pytest
 	touch $@
