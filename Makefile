@@ -1,9 +1,11 @@
-# make book | test | test-rounding | test-oldest | execute | lab | bench | notebooks | clean
+# make book | test | test-rounding | test-oldest | execute | lab | bench | notebooks |
+#      test-notebooks | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv.
 
 PYTHON ?= python3
 BIN    := .venv/bin
 OLDEST := .venv-oldest/bin
+READER := .venv-reader/bin
 PIP    := $(BIN)/python -m pip install -qq -c constraints.txt
 
 # Two notebooks run side by side in the tests: one thread each keeps their running times honest.
@@ -16,7 +18,7 @@ ROUNDING_SSE  := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE \
 ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
   OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Haswell)
 
-.PHONY: book test test-rounding test-oldest execute lab bench notebooks clean
+.PHONY: book test test-rounding test-oldest execute lab bench notebooks test-notebooks clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -58,9 +60,18 @@ bench: .venv/installed-bench
 	for question in solvers robustness primer factorial planner market critic; do \
 	  $(BIN)/python -m benchmarks.$$question || exit 1; done
 
-# Copies for Colab, which has no copy of the package: each installs it first.
+# Copies for readers, in plain Markdown; each installs the package first.
 notebooks: .venv/installed
-	$(BIN)/python book/_ext/reader_notebooks.py _build/notebooks
+	$(BIN)/jupyter-book build . --builder custom --custom-builder notebooks \
+	  --warningiserror --keep-going
+
+# Runs all copies, or those named, as on Colab: newest versions, and only what they install.
+COPIES ?= _build/notebooks
+test-notebooks: notebooks
+	rm -rf .venv-reader _build/notebooks/book/*/lectures
+	"$(PYTHON)" -m venv .venv-reader
+	$(READER)/python -m pip install -qq ipykernel nbval pytest
+	$(READER)/python -m pytest --nbval-lax $(COPIES) --nbval-cell-timeout=900 -p no:cacheprovider
 
 clean:
 	rm -rf _build

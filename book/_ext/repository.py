@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DEFAULT_BRANCH = "HEAD"  # as GitHub and Binder call it, whatever its name
-COLAB_BRANCH = "notebooks"  # made by book/_ext/reader_notebooks.py
+COLAB_BRANCH = "notebooks"  # of what book/_ext/reader_notebooks.py makes
 
 
 class Repository(NamedTuple):
@@ -29,6 +29,13 @@ def from_remote(remote: str) -> str | None:
         remote.strip(),
     )
     return "https://github.com/{}/{}".format(*match.groups()) if match else None
+
+
+def find_pages(address: str) -> str:
+    """Where GitHub publishes the book of a repository, up to the last slash."""
+    owner, name = address.removeprefix("https://github.com/").split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
 def ask_git(folder: str | Path, *question: str) -> str:

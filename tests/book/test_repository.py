@@ -4,9 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import nbformat
 import pytest
-import reader_notebooks
 import repository
 
 ADDRESS = "https://github.com/owner/some.name"
@@ -122,7 +120,7 @@ def test_buttons_need_a_repository(found, monkeypatch):
     assert shown == (found or (None, None))
 
 
-def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
+def test_colab_opens_the_copy_that_installs_the_package():
     config = Config()
     config.html_theme_options["repository_branch"] = "trunk"
     colab = {"text": "Colab", "url": "https://colab/github/owner/some.name/blob/trunk/x"}
@@ -130,14 +128,17 @@ def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
     app = type("App", (), {"config": config})
     repository.open_colab_with_the_package(app, None, None, context, None)
     assert colab["url"].endswith(f"/blob/{repository.COLAB_BRANCH}/x")
+    publish = Path(__file__).parents[2] / ".github/workflows/publish.yml"
+    assert f'$GITHUB_REPOSITORY" {repository.COLAB_BRANCH}\n' in publish.read_text()
 
-    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1 + 1")]
-    path = tmp_path / "chapter.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    out, folder = tmp_path / "out" / "chapter.ipynb", Path("book/section")
-    reader_notebooks.write_copy(path, out, ADDRESS, folder)
-    copy = nbformat.read(tmp_path / "out" / "chapter.ipynb", as_version=4)
-    assert f"git clone -q --depth 1 {ADDRESS} " in copy.cells[0].source
-    assert "\n%pip install -q /content/lectures\n" in copy.cells[0].source  # for this kernel
-    assert copy.cells[0].source.endswith("/book/section")
-    assert [cell.source for cell in copy.cells[1:]] == ["# Title", "1 + 1"]
+
+@pytest.mark.parametrize(
+    ("address", "pages"),
+    [
+        (ADDRESS, "https://owner.github.io/some.name/"),
+        ("https://github.com/Owner/Book", "https://owner.github.io/Book/"),
+        ("https://github.com/owner/owner.github.io", "https://owner.github.io/"),
+    ],
+)
+def test_pages_are_published_at_the_owners_address(address, pages):
+    assert repository.find_pages(address) == pages
