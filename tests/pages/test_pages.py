@@ -102,6 +102,10 @@ WRONG_NUMBERS = """() => {
   ].map((e) => e.textContent);
 }"""
 
+LACKING = """() => [
+  "meta[name=description]", "meta[property='og:title']", "meta[property='og:image']",
+  "link[rel=icon]"].filter((what) => !document.querySelector(what))"""
+
 PRINTED = """() => ({
   ground: getComputedStyle(document.body).backgroundColor,
   cut: [...document.querySelectorAll("article pre")]
@@ -187,6 +191,7 @@ def page(request, address, browser):
     tab.evaluate(SETTLE)
     found.missing = tab.evaluate(MISSING_IMAGES)
     found.cut = tab.evaluate(CUT_CODE)
+    found.lacking = tab.evaluate(LACKING)
     found.wrong_numbers = tab.evaluate(WRONG_NUMBERS)
     tab.evaluate(AXE)
     found.violations += tab.evaluate(FIND_VIOLATIONS, ALL_BUT_CONTRAST)
@@ -233,6 +238,16 @@ def test_code_fits_into_its_column_on_a_desk(page):
 
 def test_figures_and_equations_have_the_chapters_number_and_links_to_them_say_it(page):
     assert page.wrong_numbers == []
+
+
+def test_the_page_says_what_it_is_where_its_address_is_shared(page):
+    if page.name.startswith("book/"):
+        assert page.lacking == []
+
+
+def test_the_books_address_leads_to_a_page():
+    door = (HTML / "index.html").read_text(encoding="utf-8")
+    assert re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', door)[1] in PAGES
 
 
 def test_axe_finds_no_violation(page):
