@@ -1,6 +1,6 @@
-# make book | test | test-rounding | test-oldest | execute | lab | bench | notebooks |
-#      test-notebooks | clean
-# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+# make book | test | test-pages | test-rounding | test-oldest | test-notebooks | execute | lab |
+#      bench | notebooks | clean
+# Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -18,7 +18,9 @@ ROUNDING_SSE  := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE \
 ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
   OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Haswell)
 
-.PHONY: book test test-rounding test-oldest execute lab bench notebooks test-notebooks clean
+BROWSERS := chromium chromium-browser google-chrome
+
+.PHONY: book test test-pages test-rounding test-oldest test-notebooks execute lab bench notebooks clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -27,9 +29,16 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(ONE_THREAD) $(BIN)/python -m pytest tests -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages -n 2
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
+
+# The built book in a browser; root on a Debian without one, as in a container, gets its own.
+test-pages: .venv/installed
+	@if [ -z "$$(which $(BROWSERS))" ] && [ "$$(id -u)" = 0 ] && [ -n "$$(which apt-get)" ]; then \
+	  apt-get update -qq && apt-get install -qq --no-install-recommends \
+	  chromium fonts-dejavu-core || echo "No browser could be installed: its tests are skipped."; fi
+	$(BIN)/python -m pytest tests/pages
 
 define test-rounded
 $(ONE_THREAD) $1 $(BIN)/python -m pytest tests/test_markov.py tests/test_networks.py \
@@ -46,7 +55,7 @@ test-rounding: .venv/installed
 
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
-	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book -m 'not learning' -n 2
+	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages -m 'not learning' -n 2
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed

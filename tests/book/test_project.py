@@ -1,5 +1,6 @@
 """The files of the top level say the same thing, and each thing once."""
 
+import hashlib
 import importlib
 import os
 import re
@@ -113,7 +114,7 @@ def test_the_readme_links_to_every_chapter():
 
 def test_ci_runs_the_commands_of_readme_and_contributing_and_nothing_else():
     commands = (ROOT / ".ci/run").read_text().splitlines()[3:]
-    assert commands == ["make test", "make test-rounding", "make book"]
+    assert commands == ["make test", "make test-rounding", "make book", "make test-pages"]
     told = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert all(f"`{command}`" in told for command in [*commands, "make test-oldest"])
     jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
@@ -137,6 +138,17 @@ def test_every_week_the_notebooks_run_as_on_colab_and_a_failure_opens_an_issue()
     assert report["if"] == "failure()" and workflow["permissions"]["issues"] == "write"
     assert "gh issue create" in report["run"] and "gh issue comment" in report["run"]
     assert subprocess.run(["bash", "-n", "-c", report["run"]]).returncode == 0
+
+
+def test_mathjax_is_the_one_that_its_note_names():
+    folder = ROOT / "book/_static/mathjax"
+    note = (folder / "README.md").read_text()
+    script = (folder / "tex-svg-full.js").read_bytes()
+    assert hashlib.sha256(script).hexdigest() in note
+    (version,) = set(re.findall(r"mathjax@([\d.]+)", note))
+    assert f'"{version}"'.encode() in script
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]
+    assert config["mathjax_path"] == "mathjax/tex-svg-full.js"
 
 
 @pytest.mark.parametrize("room", ["economies", "agents", "solvers", "evaluation"])

@@ -105,8 +105,37 @@ def test_an_archive_has_an_address_only_when_one_is_named_and_needs_no_git(tmp_p
 
 
 class Config:
+    html_baseurl = ""
+
     def __init__(self):
         self.html_theme_options = {"home_page_in_toc": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "pages", "folder"),
+    [
+        ("Owner/some.name", "https://owner.github.io/some.name/", "/some.name/"),
+        ("Owner/owner.github.io", "https://owner.github.io/", "/"),
+        (None, "", "/"),
+    ],
+)
+def test_pages_lie_where_github_publishes_them(monkeypatch, name, pages, folder):
+    found = name and repository.Repository(f"https://github.com/{name}", "trunk")
+    monkeypatch.setattr(repository, "find_repository", lambda folder: found)
+    config = Config()
+    repository.name_pages(type("App", (), {"srcdir": "."}), config)
+    assert config.html_baseurl == config.ogp_site_url == pages
+    assert config.notfound_urls_prefix == folder
+
+
+def test_a_domain_of_ones_own_comes_before_githubs(monkeypatch):
+    found = repository.Repository(ADDRESS, "trunk")
+    monkeypatch.setattr(repository, "find_repository", lambda folder: found)
+    config = Config()
+    config.html_baseurl = "https://book.example.org/first/"
+    repository.name_pages(type("App", (), {"srcdir": "."}), config)
+    assert config.html_baseurl == config.ogp_site_url == "https://book.example.org/first/"
+    assert config.notfound_urls_prefix == "/first/"
 
 
 @pytest.mark.parametrize("found", [None, repository.Repository(ADDRESS, "trunk")])
