@@ -64,11 +64,15 @@ def best_plan(economy: Planner, capital: np.ndarray, guess: np.ndarray | None = 
         return -1e3 * welfare, -1e3 * (gradient / scale).ravel()
 
     bounds = [(LOWEST * x, HIGHEST * x) for x in np.broadcast_to(scale, odds.shape).ravel()]
-    options = {"maxiter": 6000, "maxfun": 8000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-8}
-    found = minimize(
-        loss, (odds * scale).ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-    )
-    if not found.success:
+    options = {"maxiter": 6000, "maxfun": 8000, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-8}
+    flat = (odds * scale).ravel()
+    # Near the top a line search may fail by rounding; from there, a new one finds no more.
+    for _ in range(3):
+        found = minimize(loss, flat, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        flat = found.x
+        if found.success:
+            break
+    else:
         raise RuntimeError(f"the plan from capital {capital.tolist()} stopped: {found.message}")
     odds = np.exp(found.x.reshape(odds.shape) / scale)
     return Plan(-found.fun / 1e3, odds / (1 + odds.sum(-1, keepdims=True)))
