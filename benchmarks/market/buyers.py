@@ -13,11 +13,12 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import torch
 
-from benchmarks.harness import CALIBRATIONS, solved, stored, timed
+from benchmarks.harness import CALIBRATIONS, rounded, solved, stored, timed
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market
-from lectures_lib.evaluation import evaluate, exploitability
+from lectures_lib.evaluation import evaluate, exploitability, initial_states, simulate
 
 from .published import HOUSEHOLDS, along_given_path
 
@@ -29,6 +30,7 @@ HUNDRED = replace(PROBING, replicates=4, horizon=8, policy_rate=1e-2)
 ITERATIONS, FEW_ITERATIONS, PATHS = 1500, 500, 64
 # Regimes beside which a learner is put, the one that it should be nearest to first.
 EQUILIBRIA = {
+    1: ("nash", "competitive"),
     2: ("markov perfect", "nash", "competitive"),
     3: ("markov perfect", "nash", "competitive"),
     5: ("nash", "competitive"),
@@ -136,6 +138,48 @@ def independent(seeds=3, iterations=ITERATIONS):
         yield f"N = {n}, {label}", judged(*agent, economy, EQUILIBRIA[n])
 
 
+def alone(seeds=3, iterations=ITERATIONS):
+    """A sole buyer, for whom own and team credit are one."""
+    economy = Market(1)
+    agent = learn(Probing, economy, PROBING, seeds, iterations)
+    yield "N = 1, Probing", judged(*agent, economy, EQUILIBRIA[1])
+    yield "N = 1, references", references(economy, EQUILIBRIA[1], PATHS)
+
+
+class FromUnequal(Probing):
+    """Two households with networks of their own; one begins by saving far less than the other.
+
+    What the networks return is shifted, so that shares of a half become 8% and 73%.
+    """
+
+    def __init__(self, economy, **options):
+        super().__init__(economy, **options)
+        shift = torch.tensor([-2.5, 1.0])[:, None, None]
+        weights = self.learners.state_dict()
+        for network in ("actor", "average"):
+            weights[f"household.{network}.biases.2"] += shift
+        self.learners.load_state_dict(weights)
+
+
+def unequal(seeds=3, iterations=ITERATIONS):
+    """Do two households come to the same rest if they begin far apart?"""
+    economy, config = Market(2), replace(PROBING, shared=False)
+    start = FromUnequal(economy, seeds=range(seeds), config=config, device="cpu")
+    agent, seconds = learn(FromUnequal, economy, config, seeds, iterations)
+    rows = judged(agent, seconds, economy, EQUILIBRIA[2])
+    for name, policy in (("first", start.policy), ("last", agent.policy)):
+        for row, stocks in zip(rows, _stocks(policy, economy), strict=True):
+            row[f"{name}_stocks"] = rounded(stocks)
+    yield "N = 2, unequal beginnings", rows
+
+
+def _stocks(policy, economy, periods=400, paths=PATHS):
+    """Each seed's mean capital of each household, (seeds, households), long after the beginning."""
+    state = initial_states(policy[0], economy, paths, 0)
+    runs = [simulate(policy[i], economy, state, periods, 0).states[-1] for i in range(policy.runs)]
+    return torch.stack([x.capital.mean((0, 2)) for x in runs]).tolist()
+
+
 def market_calibration(seeds=3, iterations=ITERATIONS):
     """The same settings in another economy."""
     economy = Market(2, **CALIBRATIONS["other"])
@@ -222,5 +266,14 @@ def along_learning(n, make, config, seeds, iterations=300) -> list[dict]:
 
 PARTS = {
     f.__name__: f
-    for f in (market, market_100, atomistic, independent, collusion, market_calibration)
+    for f in (
+        market,
+        market_100,
+        alone,
+        atomistic,
+        independent,
+        unequal,
+        collusion,
+        market_calibration,
+    )
 }

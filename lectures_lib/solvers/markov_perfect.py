@@ -308,7 +308,7 @@ def markov_perfect(
     name = "Markov-perfect equilibrium"
     with progress_bar(MAX_ITERATIONS, name, show_progress) as bar:
         for iteration in range(1, MAX_ITERATIONS + 1):
-            start = _values_of(game, choice, capital, income, start)
+            start = values_of(game, choice, capital, income, start)
             game.set_values(start)
             new = game.solve(choice, capital, income, index, steps=3)
             moved = (new - choice).abs() / new.sum(-2, keepdim=True)
@@ -328,8 +328,28 @@ def markov_perfect(
 
 
 @torch.no_grad()
-def _values_of(game, choice, capital, income, start):
-    """Value functions of a policy: the solution of a linear system, by GMRES."""
+def values_of(game, choice, capital, income, start=None):
+    """Value functions of a policy: the solution of a linear system, by GMRES.
+
+    Parameters
+    ----------
+    game : StageGame
+    choice, capital : Tensor, shape (points, N, M)
+        What is chosen at all nodes of the game's polynomials, with each productivity in turn.
+    income : Tensor, shape (points, N)
+    start : Tensor, optional
+        Value functions to begin from.
+
+    Returns
+    -------
+    Tensor, shape (combinations, coefficients, households)
+        As :meth:`StageGame.set_values` takes them.
+
+    Raises
+    ------
+    ConvergenceError
+        If they are not found.
+    """
     from scipy.sparse.linalg import LinearOperator, gmres  # where needed: it is slow to import
 
     n, e = len(game.chain), game.economy

@@ -122,3 +122,26 @@ def test_exercises_have_solutions(notebook):
     labels = re.findall(r"\{exercise-start\}[^\n]*\n:label: (\S+)", text)
     assert labels
     assert sorted(labels) == sorted(re.findall(r"\{solution-start\} (\S+)", text))
+
+
+#: Entries of the bibliography that no chapter cites yet, and for what they wait.
+AWAITED = {
+    "baker2019": "success cases of multi-agent learning",
+    "berner2019": "success cases of multi-agent learning",
+    "vinyals2019": "success cases of multi-agent learning",
+    "espeholt2018": "learning in parallel",
+    "evans2001": "the introduction, on adaptive learning",
+    "marcet1989": "the introduction, on adaptive learning",
+    "zheng2022": "the introduction, on related literature",
+}
+
+
+def test_every_reference_is_cited_and_every_citation_has_a_reference():
+    entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "book/references.bib").read_text(), re.MULTILINE)
+    text = "\n".join(p.read_text() for p in [*NOTEBOOKS, *(ROOT / "book").rglob("*.md")])
+    found = re.findall(r"\{cite:\w+\}`([^`]+)`", text)
+    cited = {key.strip() for keys in found for key in re.split("[,;]", keys)}
+    assert len(set(entries)) == len(entries)
+    assert cited <= set(entries), "cited, but not in references.bib"
+    # An entry that is cited at last comes off the list of those that wait.
+    assert set(entries) - cited == set(AWAITED)
