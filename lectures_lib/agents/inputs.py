@@ -83,7 +83,7 @@ def action_features(
     """
 
     def over_goods(x):
-        """Means over goods beside the other features, distances from them, and their spread."""
+        """Means over goods beside the rest, distances, and their spread."""
         goods = x[..., :actions]
         mean = goods.mean(-1, keepdim=True)
         distance = goods - mean
