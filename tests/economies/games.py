@@ -4,10 +4,19 @@ from collections import namedtuple
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import pytest
 import torch
 from torch.nn.functional import softplus
 
-from lectures_lib.economies import Economy, Field, Fields, MarkovChain, Role, Step
+from lectures_lib.economies import (
+    Economy,
+    Field,
+    Fields,
+    FixedAction,
+    MarkovChain,
+    Role,
+    Step,
+)
 
 TASTE = MarkovChain.symmetric((0.7, 1.3), stay=0.8)
 INCOME = MarkovChain.symmetric((0.8, 1.2), stay=0.7)
@@ -237,3 +246,26 @@ class Sticky(Economy):
 
 
 GAMES = {"shop": Shop(), "borrower": Borrower(), "rivals": Rivals()}
+every_game = pytest.mark.parametrize("game", list(GAMES.values()), ids=list(GAMES))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def constant(game):
+    """Some interior action of every role."""
+    values = {"shop": 0.3, "customer": 0.45, "household": 0.4, "firm": 0.6}
+    return FixedAction(game, {name: values[name] for name in game.roles})
+
+
+class Reacting:
+    """A shop that always makes the same offer, and customers who respond to any in the best way."""
+
+    def __init__(self, game, value):
+        self.game, self.value = game, value
+
+    def __call__(self, state, moved=None):
+        usual = torch.full((*state.taste.shape, 1, 2), self.value, dtype=torch.float64)
+        offer = (moved or {}).get("shop", usual)
+        return {"shop": offer, "customer": self.game.best_share(state, offer.squeeze(-2))}

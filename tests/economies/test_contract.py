@@ -48,7 +48,7 @@ def test_every_public_economy_is_registered():
         for x in public
         if inspect.isclass(x) and issubclass(x, Economy) and not inspect.isabstract(x)
     }
-    # `Alone` is made of another economy: tests/test_any_game.py.
+    # `Alone` is made of another economy: test_games.py.
     assert concrete - {Alone} == {type(e) for e in ECONOMIES.values()}
 
 

@@ -35,29 +35,6 @@ PAGES = sorted(
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 
-# Chapters whose code is still wider than the column. A page that is mended leaves this list.
-TOO_WIDE = {
-    "book/deep_rl/common_shocks.html",
-    "book/deep_rl/ppo.html",
-    "book/deep_rl/sac.html",
-    "book/deep_rl/tables_to_networks.html",
-    "book/framework/cross_terms.html",
-    "book/framework/global_solution.html",
-    "book/framework/market.html",
-    "book/framework/planner.html",
-    "book/framework/steady_state.html",
-    "book/framework/strategic_buyers.html",
-    "book/learning/centralised_critic.html",
-    "book/learning/market_buyers.html",
-    "book/learning/planner_many_goods.html",
-    "book/learning/planner_many_households.html",
-    "book/learning/planner_one_household.html",
-    "book/primer/markov_decision_problems.html",
-    "book/primer/q_learning.html",
-    "book/primer/transformed_bellman.html",
-    "book/primer/why_q_learning_converges.html",
-}
-
 pytestmark = [
     pytest.mark.skipif(not PAGES, reason=f"no book in {HTML}: run `make book` first"),
     pytest.mark.skipif(
@@ -230,10 +207,7 @@ def test_the_page_is_no_wider_than_the_screen(page):
 
 
 def test_code_fits_into_its_column_on_a_desk(page):
-    if page.name in TOO_WIDE:
-        assert page.cut, f"{page.name} is mended: take it off TOO_WIDE"
-    else:
-        assert page.cut == []
+    assert page.cut == []
 
 
 def test_figures_and_equations_have_the_chapters_number_and_links_to_them_say_it(page):
