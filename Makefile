@@ -1,9 +1,11 @@
-# make book | test | test-rounding | test-oldest | execute | lab | bench | notebooks | clean
-# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+# make book | test | test-pages | test-rounding | test-oldest | test-notebooks | execute | lab |
+#      bench | notebooks | clean
+# Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
 BIN    := .venv/bin
 OLDEST := .venv-oldest/bin
+READER := .venv-reader/bin
 PIP    := $(BIN)/python -m pip install -qq -c constraints.txt
 
 # Two notebooks run side by side in the tests: one thread each keeps their running times honest.
@@ -16,7 +18,9 @@ ROUNDING_SSE  := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE \
 ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
   OPENBLAS_CORETYPE=$(or $(OPENBLAS_CORETYPE),Haswell)
 
-.PHONY: book test test-rounding test-oldest execute lab bench notebooks clean
+BROWSERS := chromium chromium-browser google-chrome
+
+.PHONY: book test test-pages test-rounding test-oldest test-notebooks execute lab bench notebooks clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -25,9 +29,16 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(ONE_THREAD) $(BIN)/python -m pytest tests -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages -n 2
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
+
+# The built book in a browser; root on a Debian without one, as in a container, gets its own.
+test-pages: .venv/installed
+	@if [ -z "$$(which $(BROWSERS))" ] && [ "$$(id -u)" = 0 ] && [ -n "$$(which apt-get)" ]; then \
+	  apt-get update -qq && apt-get install -qq --no-install-recommends \
+	  chromium fonts-dejavu-core || echo "No browser could be installed: its tests are skipped."; fi
+	$(BIN)/python -m pytest tests/pages
 
 define test-rounded
 $(ONE_THREAD) $1 $(BIN)/python -m pytest tests/test_markov.py tests/test_networks.py \
@@ -44,7 +55,7 @@ test-rounding: .venv/installed
 
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
-	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book -m 'not learning' -n 2
+	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages -m 'not learning' -n 2
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed
@@ -58,9 +69,18 @@ bench: .venv/installed-bench
 	for question in solvers robustness primer factorial planner market critic; do \
 	  $(BIN)/python -m benchmarks.$$question || exit 1; done
 
-# Copies for Colab, which has no copy of the package: each installs it first.
+# Copies for readers, in plain Markdown; each installs the package first.
 notebooks: .venv/installed
-	$(BIN)/python book/_ext/reader_notebooks.py _build/notebooks
+	$(BIN)/jupyter-book build . --builder custom --custom-builder notebooks \
+	  --warningiserror --keep-going
+
+# Runs all copies, or those named, as on Colab: newest versions, and only what they install.
+COPIES ?= _build/notebooks
+test-notebooks: notebooks
+	rm -rf .venv-reader _build/notebooks/book/*/lectures
+	"$(PYTHON)" -m venv .venv-reader
+	$(READER)/python -m pip install -qq ipykernel nbval pytest
+	$(READER)/python -m pytest --nbval-lax $(COPIES) --nbval-cell-timeout=900 -p no:cacheprovider
 
 clean:
 	rm -rf _build

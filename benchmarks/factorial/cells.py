@@ -99,15 +99,16 @@ def ppo_space(trial: optuna.Trial, cell: Cell) -> dict:
 
 def ppo_config(setting: Mapping, cell: Cell, iterations: int) -> PPOConfig:
     """The configuration that a setting means; the critic warms up for a twentieth of the time."""
-    s = dict(setting)
+    s = {"jitter": 0.0, "paired_starts": False} | setting
+    scattered, pairs = cell.has("scattered", s), cell.has("pairs", s)
     return PPOConfig(
         noise=(s.pop("first_noise"), s.pop("last_noise")),
         common_shocks=cell.has("common", s),
-        antithetic=cell.has("pairs", s),
+        antithetic=pairs,
         difference_critic=cell.has("differences", s),
+        jitter=s.pop("jitter") * scattered,
         # Pairs that begin in the same state are restarts of a kind, and for who may scatter.
-        jitter=s.pop("jitter", 0.0),
-        paired_starts=s.pop("paired_starts", False),
+        paired_starts=s.pop("paired_starts") and scattered and pairs,
         warm_up=min(20, iterations // 20),
         **{name: value for name, value in s.items() if name not in PRIVILEGES},
     )
@@ -194,12 +195,12 @@ def sac_space(trial: optuna.Trial, cell: Cell) -> dict:
 
 def sac_config(setting: Mapping, cell: Cell, iterations: int) -> SACConfig:
     """The configuration that a setting means; the critic warms up for a twentieth of the time."""
-    s = dict(setting)
+    s = {"jitter": 0.0} | setting
     return SACConfig(
         noise=(s.pop("first_noise"), s.pop("last_noise")),
         common_shocks=cell.has("common", s),
         difference_critic=s.pop("differences"),
-        jitter=s.pop("jitter", 0.0),
+        jitter=s.pop("jitter") * cell.has("scattered", s),
         warm_up=min(80, iterations // 20),
         **s,
     )

@@ -10,8 +10,8 @@ import torch
 from benchmarks.harness import rounded, seconds_per_iteration, timed
 from lectures_lib.agents import TrainingDiverged
 from lectures_lib.evaluation import evaluate, initial_states
+from lectures_lib.evaluation.distances import action_errors
 from lectures_lib.evaluation.long_run import ergodic_states
-from lectures_lib.evaluation.report import SMALLEST_ACTION
 from lectures_lib.evaluation.simulation import each_run
 
 from .cells import LEARNERS, Cell, economy_of
@@ -26,22 +26,19 @@ STEPS_AT_ONCE = 100_000
 
 @cache
 def visited(economy: str):
-    """States that the exact rule visits in the long run, and what it does there."""
+    """States that the exact rule visits in the long run."""
     model, solution = economy_of(economy)
     start = initial_states(solution.policy, model, 1024, seed=10)
-    states = ergodic_states(solution.policy, model, start, seed=11)
-    return states, solution.policy(states)
+    return ergodic_states(solution.policy, model, start, seed=11)
 
 
 @torch.no_grad()
 def policy_errors(policy, economy: str) -> list[float]:
     """Mean relative distance of each run's actions to the exact ones, in per cent."""
-    states, exact = visited(economy)
-    ((role, right),) = exact.items()
-    # As in a report: who exactly does nothing has no relative error.
-    acts = right.abs() > SMALLEST_ACTION * right.abs().mean()
-    each = (one(states)[role] / right - 1 for one in each_run(policy))
-    return [100 * error.abs()[acts].mean().nan_to_num(FAILED).item() for error in each]
+    model, solution = economy_of(economy)
+    errors = action_errors(model, each_run(policy), solution.policy, visited(economy))
+    (own,) = errors.values()
+    return [100 * error.mean().nan_to_num(FAILED).item() for error in own]
 
 
 def configured(cell: Cell, setting: dict, steps: int):

@@ -1,10 +1,14 @@
-"""A part for each cell, and what the cells say together."""
+"""A part for each cell, what the cells say together, and rivals that get more time."""
 
 from __future__ import annotations
 
-from .cells import CELLS, Cell
-from .learning import reported
-from .search import best_setting, search, summary
+from benchmarks.harness import seconds_per_iteration, stored
+from lectures_lib.agents import PPO
+
+from .cells import CELLS, CORNERS, LEARNERS, Cell, economy_of, subsets
+from .effects import effects
+from .learning import configured, error_of, reported
+from .search import TUNING_SEEDS, best_setting, search, summary
 
 
 def part_of(cell: Cell):
@@ -20,4 +24,52 @@ def part_of(cell: Cell):
     return part
 
 
+def with_more_time(corner: tuple[str, ...]):
+    """The part in which PPO on the planner has more time, with the privileges of a corner.
+
+    Whether it has pairs and differences is a setting. Tried are the best settings of the corner's
+    searches and those that were known before, on the seeds of the search.
+    """
+    cell = Cell("ppo", "planner", corner, CORNERS, CELLS["planner"].steps)
+
+    def part(seeds=10, seconds=120, candidates=3):
+        found = {}
+        for label, setting in _candidates(cell, candidates).items():
+            steps = _steps_within(cell, setting, seconds)
+            found[label] = (error_of(cell, setting, TUNING_SEEDS, steps), steps, setting)
+            print(f"  {label}: {steps:,} steps, policy error {found[label][0]:.3g}%", flush=True)
+        best = min(found, key=lambda label: found[label][0])
+        error, steps, setting = found[best]
+        errors = {label: x[0] for label, x in found.items()}
+        yield "search", {"tuning_error": error, "best": best, "errors": errors, "setting": setting}
+        yield "tuned", reported(cell, setting, range(seeds), steps)
+
+    part.__doc__ = f"PPO, planner, more time: {', '.join(corner) or 'no privilege'}."
+    return part
+
+
+def _candidates(cell: Cell, n: int) -> dict[str, dict]:
+    """The n best settings of the searches of a corner, and the known ones."""
+    trials = []
+    for other in CELLS.values():
+        same = other.economy == cell.economy and other.learner == cell.learner
+        if same and all(other.has(p, {}) == (p in cell.privileges) for p in cell.varied):
+            also = {p: p in other.privileges for p in other.varied if p not in cell.varied}
+            for trial in stored("factorial")[other.name]["search"]["trials"]:
+                trials.append((trial["error"][-1], len(trial["error"]), also | trial["setting"]))
+    full = max(rungs for _, rungs, _ in trials)
+    best = sorted((t for t in trials if t[1] == full), key=lambda t: t[0])[:n]
+    found = {f"short search, {i + 1}": setting for i, (_, _, setting) in enumerate(best)}
+    return found | LEARNERS["ppo"].known(cell)
+
+
+def _steps_within(cell: Cell, setting: dict, seconds: float) -> int:
+    """Steps that one core takes in so many seconds, a seed by itself."""
+    config, _ = configured(cell, setting, cell.steps)
+    agent = PPO(economy_of(cell.economy)[0], seed=0, config=config, device="cpu")
+    return int(seconds / seconds_per_iteration(agent)) * agent.steps_per_iteration
+
+
 PARTS = {name: part_of(cell) for name, cell in CELLS.items()}
+PARTS |= {"+".join(("longer", *corner)): with_more_time(corner) for corner in subsets(CORNERS)}
+PARTS["effects"] = effects

@@ -27,6 +27,8 @@ TUNING_SEEDS = range(100, 103)
 QUARTER = 4
 JOURNALS = RESULTS.parent / ".journals"
 
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -42,7 +44,6 @@ def search(cell: Cell, trials: int, steps: int) -> optuna.Study:
         Of a full training.
     """
     study = _opened(cell, trials, steps)
-    _again(study, TrialState.RUNNING)
 
     def objective(trial):
         setting = LEARNERS[cell.learner].space(trial, cell)
@@ -66,14 +67,11 @@ def search(cell: Cell, trials: int, steps: int) -> optuna.Study:
     return study
 
 
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
 def _opened(cell, trials, steps) -> optuna.Study:
     known = LEARNERS[cell.learner].known(cell)
-    told = repr((asdict(cell), trials, steps, known))
+    asked = repr((asdict(cell), trials, steps, known))
     JOURNALS.mkdir(exist_ok=True)
-    file = JOURNALS / f"{cell.name}.{hashlib.sha1(told.encode()).hexdigest()[:8]}"
+    file = JOURNALS / f"{cell.name}.{hashlib.sha1(asked.encode()).hexdigest()[:8]}"
     study = optuna.create_study(
         study_name=cell.name,
         storage=optuna.storages.JournalStorage(
@@ -83,18 +81,13 @@ def _opened(cell, trials, steps) -> optuna.Study:
         pruner=optuna.pruners.SuccessiveHalvingPruner(1, QUARTER, 0),
         load_if_exists=True,
     )
-    if not study.trials:
-        for label, setting in list(known.items())[:trials]:
+    # Those that an interruption has kept from ending are tried again; others are drawn anew.
+    there = study.get_trials(states=(*DONE, TrialState.WAITING))
+    told = {trial.user_attrs.get("known") for trial in there}
+    for label, setting in list(known.items())[:trials]:
+        if label not in told:
             study.enqueue_trial(setting, user_attrs={"known": label})
     return study
-
-
-def _again(study, state) -> None:
-    """Try once more what was being tried when the search was interrupted."""
-    for trial in study.get_trials(states=(state,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        known = trial.user_attrs.get("known")
-        study.enqueue_trial(trial.params, user_attrs={"known": known} if known else None)
 
 
 def summary(study: optuna.Study) -> dict:

@@ -1,4 +1,4 @@
-"""Run the book's notebooks in place, and record in each how long it took and on what.
+"""Run the book's notebooks in place, and record in each what it took and on what.
 
     python book/_ext/execute.py [notebook ...]      (all notebooks when none is named)
 
@@ -22,6 +22,15 @@ from running_times import KEY
 
 BOOK = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 900  # seconds; ten times what a whole chapter may take
+# The most memory that a kernel has held, in bytes. Where there is no /proc, the system counts that
+# of the process from which the kernel was started as well.
+PEAK = """
+import re, resource
+try:
+    print(1024 * int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]))
+except OSError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -45,8 +54,9 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
-    """Run all cells in a new kernel; seconds from its start to the last answer."""
+def run(notebook: nbformat.NotebookNode, folder: Path) -> tuple[float, int]:
+    """Run all cells in a new kernel; seconds from its start to the end, and bytes at its peak."""
+    notebook.cells.append(nbformat.v4.new_code_cell(PEAK))
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -58,7 +68,8 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
     )
     start = time.perf_counter()
     client.execute()
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return seconds, int(notebook.cells.pop().outputs[0].text)
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -92,13 +103,14 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     kind, record = describe_device()
-    seconds = run(notebook, path.parent)
+    seconds, peak = run(notebook, path.parent)
     tidy(notebook)
-    record = {"seconds": round(seconds), **record, "date": date.today().isoformat()}
+    today = date.today().isoformat()
+    record = {"seconds": round(seconds), "memory": round(peak / 1e9, 1), **record, "date": today}
     notebook.metadata[KEY] = {**notebook.metadata.get(KEY, {}), kind: record}
     nbformat.validate(notebook)
     write(notebook, path)
-    print(f"{seconds:6.1f} s  {path}", flush=True)
+    print(f"{seconds:6.1f} s {peak / 1e9:5.1f} GB  {path}", flush=True)
 
 
 def main() -> None:

@@ -1,17 +1,19 @@
-"""Find the repository's address when the book is built and switch on the buttons that need it.
+"""Find the repository's address when the book is built and switch on what needs it.
 
 A fork, a clone without a remote, an unpacked archive and the published book all build from the same
-files. Without an address the buttons are absent, so that none of them can lead nowhere.
+files. Without an address the buttons and the sitemap are absent, so that none of them can lead
+nowhere.
 """
 
 import os
 import re
 import subprocess
+import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
 DEFAULT_BRANCH = "HEAD"  # as GitHub and Binder call it, whatever its name
-COLAB_BRANCH = "notebooks"  # made by book/_ext/reader_notebooks.py
+COLAB_BRANCH = "notebooks"  # of what book/_ext/reader_notebooks.py makes
 
 
 class Repository(NamedTuple):
@@ -19,6 +21,13 @@ class Repository(NamedTuple):
 
     address: str
     branch: str
+
+    @property
+    def pages(self) -> str:
+        """Where GitHub publishes the book, unless the owner has a domain."""
+        owner, name = self.address.split("/")[-2:]
+        host = f"{owner}.github.io".lower()
+        return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
 def from_remote(remote: str) -> str | None:
@@ -29,6 +38,13 @@ def from_remote(remote: str) -> str | None:
         remote.strip(),
     )
     return "https://github.com/{}/{}".format(*match.groups()) if match else None
+
+
+def find_pages(address: str) -> str:
+    """Where GitHub publishes the book of a repository, up to the last slash."""
+    owner, name = address.removeprefix("https://github.com/").split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
 def ask_git(folder: str | Path, *question: str) -> str:
@@ -91,6 +107,15 @@ def add_buttons(app, config):
         }
 
 
+def name_pages(app, config):
+    """Tell those who need whole addresses where the book is published, if that is known."""
+    repository = find_repository(app.srcdir)
+    config.html_baseurl = config.html_baseurl or (repository.pages if repository else "")
+    config.ogp_site_url = config.html_baseurl
+    # The page for addresses that are not there is shown at any of them, so its own are absolute.
+    config.notfound_urls_prefix = urllib.parse.urlsplit(config.html_baseurl).path or "/"
+
+
 def open_colab_with_the_package(app, pagename, templatename, context, doctree):
     """Lead the Colab button to the copy of the notebook that installs the package first."""
     branch = app.config.html_theme_options.get("repository_branch")
@@ -101,6 +126,7 @@ def open_colab_with_the_package(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    app.connect("config-inited", name_pages)
     app.connect("config-inited", add_buttons)
     # The theme makes its buttons at priority 501.
     app.connect("html-page-context", open_colab_with_the_package, priority=502)

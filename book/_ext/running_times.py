@@ -1,6 +1,6 @@
-"""Show the running times that `make execute` records in each notebook's metadata.
+"""Show the running times and the memory that `make execute` records in each notebook's metadata.
 
-The role `running-time` prints the time of the notebook it stands in; the directive
+The role `running-time` prints those of the notebook it stands in; the directive
 `running-times` prints a table of all notebooks, in the order of the table of contents.
 """
 
@@ -33,12 +33,12 @@ def device(record: dict) -> str:
 
 
 def sentence(times: dict) -> str:
-    """All of a notebook's running times in words, the missing ones named."""
+    """All of a notebook's running times in words, with its memory where that has been measured."""
+    measured = {KINDS[kind]: times[kind] for kind in KINDS if kind in times}
     return "; ".join(
-        f"{times[kind]['seconds']} s on a {name} ({device(times[kind])})"
-        if kind in times
-        else f"not yet measured on a {name}"
-        for kind, name in KINDS.items()
+        f"{record['seconds']} s on a {name} ({device(record)})"
+        + (f", with {record['memory']} GB of memory" if "memory" in record else "")
+        for name, record in measured.items()
     )
 
 
@@ -59,7 +59,8 @@ class RunningTimes(SphinxDirective):
         for docname in self.env.external_site_map:
             if (path := self.env.doc2path(docname)).endswith(".ipynb"):
                 rows.append(self.row(docname, read(path)))
-        head = ["Chapter", *(f"{name}, seconds" for name in KINDS.values()), "Measured on"]
+        seconds = [f"{name}, seconds" for name in KINDS.values()]
+        head = ["Chapter", *seconds, "Memory, GB", "Measured on"]
         return [table(head, rows)]
 
     def row(self, docname: str, times: dict) -> list:
@@ -75,7 +76,9 @@ class RunningTimes(SphinxDirective):
         )
         seconds = [str(times[kind]["seconds"]) if kind in times else "–" for kind in KINDS]
         measured = [f"{device(r)} ({r['date']})" for kind in KINDS if (r := times.get(kind))]
-        return [title, *(nodes.Text(text) for text in [*seconds, "; ".join(measured) or "–"])]
+        memory = str(times.get("cpu", {}).get("memory", "–"))
+        cells = [*seconds, memory, "; ".join(measured) or "–"]
+        return [title, *map(nodes.Text, cells)]
 
 
 def table(head: list[str], rows: list[list[nodes.Node]]) -> nodes.table:

@@ -1,22 +1,29 @@
-"""What every chapter of the book uses: how it states a claim, reads stored results and draws a
-band over seeds."""
+"""What every chapter of the book uses: how it states a claim, shows the library's own code, reads
+stored results and draws a band over seeds."""
 
+import inspect
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from IPython.display import Markdown
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from lectures_lib.plotting import COLOURS, DASHES
 
-__all__ = ["band", "claim", "stored"]
+__all__ = ["band", "claim", "missed", "source", "stored"]
+
+HOLDS, FAILS = "✓", "NO:"
+WIDTH = 76  # of a line that fits into the pages' column
+
 
 
 def claim(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
-    """Print one of a chapter's claims, and before it whether it holds: `yes` or `NO`.
+    """Print one of a chapter's claims with a tick, or with NO if it does not hold.
 
     In a cell tagged `nbval-check-output`, a claim that no longer holds differs from the stored
     output, and the chapter's test fails.
@@ -37,10 +44,27 @@ def claim(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
     Examples
     --------
     >>> claim("two and two are four", 2 + 2 == 4)
-    yes  two and two are four
+    ✓ two and two are four
     >>> claim("the largest of three is below 2", np.max([1, 2, 3]) < 2)
-    NO   the largest of three is below 2
+    NO: the largest of three is below 2
     """
+    print(f"{HOLDS if _answer(text, holds) else FAILS} {text}")
+
+
+def missed(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
+    """Print a prediction of a chapter that was wrong, or NO if it has come true.
+
+    Parameters are those of :func:`claim`, and checked alike.
+
+    Examples
+    --------
+    >>> missed("two and two are five", 2 + 2 == 5)
+    ✓ predicted, and not so: two and two are five
+    """
+    claim(f"predicted, and not so: {text}", not _answer(text, holds))
+
+
+def _answer(text, holds) -> bool:
     answer = holds
     if isinstance(holds, np.ndarray | torch.Tensor) and holds.ndim == 0:
         answer = holds.item()
@@ -49,7 +73,52 @@ def claim(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
             f"The claim {text!r} holds or not: one bool is needed, and this is {holds!r}. Compare "
             "a number with its bound; of several comparisons take all() or any()."
         )
-    print(f"{'yes' if answer else 'NO':<4} {text}")
+    return bool(answer)
+
+
+def source(
+    *functions: Callable,
+    documented: bool = True,
+    first: str = "",
+    last: str = "",
+) -> Markdown:
+    """The library's own code, as a chapter shows it.
+
+    Parameters
+    ----------
+    *functions : callable
+        Functions or methods of `lectures_lib`.
+    documented : bool
+        Whether with what their docstrings say.
+    first, last : str, optional
+        Show only the lines from one that holds the first text to one that holds the last.
+
+    Returns
+    -------
+    Markdown
+
+    Raises
+    ------
+    ValueError
+        If a line is too wide for a page.
+    """
+    shown = "\n\n".join(_code(function, documented) for function in functions)
+    lines = shown.splitlines()
+    begin = next(i for i, line in enumerate(lines) if first in line)
+    end = next(i for i, line in reversed([*enumerate(lines)]) if last in line)
+    shown = textwrap.dedent("\n".join(lines[begin : end + 1]))
+    wide = [line.strip() for line in shown.splitlines() if len(line) > WIDTH]
+    if wide:
+        raise ValueError(f"wider than {WIDTH} characters, so that a page would cut it: {wide[0]}")
+    return Markdown(f"```python\n{shown}\n```")
+
+
+def _code(function, documented) -> str:
+    code = textwrap.dedent(inspect.getsource(function)).rstrip()
+    if documented or code.count('"""') < 2:
+        return code
+    head, _, body = code.split('"""', 2)
+    return head.rstrip() + body
 
 
 def stored(name: str) -> dict:

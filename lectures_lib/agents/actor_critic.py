@@ -160,7 +160,7 @@ class ActorCritic(NetworkAgent):
         return level + self._value_scale[name] * value
 
     def fit_critic(self, rollout: Rollout) -> None:
-        """Move the critic towards what has followed, or differences towards differences."""
+        """Move the critic, or its differences, towards what has followed."""
         c = self.config
         with torch.no_grad():
             targets = {

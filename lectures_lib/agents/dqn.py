@@ -320,7 +320,8 @@ class DQN(Agent):
     # ------------------------------------------------------------------ learning from memory
     def update(self):
         """A step of the optimiser on a batch from memory."""
-        drawn = self.memory.sample(max(1, self.config.batch // self.config.replicates))
+        groups = self.config.batch // self.config.replicates
+        drawn = self.memory.sample(max(1, groups))
         loss = 0.0
         for name, learner in self.learners.items():
             error = self.errors(name, drawn)
@@ -329,14 +330,20 @@ class DQN(Agent):
         descend(self.optimizer, loss)
 
     def errors(self, name, drawn) -> Tensor:
-        """Temporal-difference errors (runs, n, replicates, agents), in units of reward."""
+        """Temporal-difference errors (runs, n, replicates, agents)."""
         c, learner = self.config, self.learners[name]
-        inputs, chosen, reward, following = (drawn[f"{name} {field}"] for field in _FIELDS)
+        fields = [drawn[f"{name} {field}"] for field in _FIELDS]
+        inputs, chosen, reward, following = fields
         with torch.no_grad():
             next_inputs = learner.scale(following)
-            picked = learner.online(next_inputs).argmax(-1) if c.double else None
+            picked = None
+            if c.double:
+                picked = learner.online(next_inputs).argmax(-1)
             target = q_target(
-                reward, learner.target(next_inputs), self.economy.discount_of(name), picked
+                reward,
+                learner.target(next_inputs),
+                self.economy.discount_of(name),
+                picked,
             )
         values = learner.online(learner.scale(inputs))
         error = values.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - target

@@ -43,9 +43,11 @@ def pooled_features(own: Tensor, population: Tensor | None) -> Tensor:
     if members > 1:
         centred = population - mean
         second = centred.transpose(-1, -2) @ centred / members
-        rows, columns = torch.triu_indices(features, features, device=own.device)
-        moments = torch.cat([mean, second[..., rows, columns].unsqueeze(-2)], -1)
-    return torch.cat([own - mean, moments.expand(*own.shape[:-1], moments.shape[-1])], -1)
+        half = torch.triu_indices(features, features, device=own.device)
+        second = second[..., half[0], half[1]].unsqueeze(-2)
+        moments = torch.cat([mean, second], -1)
+    moments = moments.expand(*own.shape[:-1], moments.shape[-1])
+    return torch.cat([own - mean, moments], -1)
 
 
 def n_second_moments(population: Tensor | None) -> int:
@@ -55,7 +57,11 @@ def n_second_moments(population: Tensor | None) -> int:
     return population.shape[-1] * (population.shape[-1] + 1) // 2
 
 
-def action_features(own: Tensor, population: Tensor | None, actions: int) -> Tensor:
+def action_features(
+    own: Tensor,
+    population: Tensor | None,
+    actions: int,
+) -> Tensor:
     """Features of each action of each agent, if the first features belong to one action each.
 
     Goods are treated alike, as agents are by :func:`pooled_features`: permuting the goods permutes
@@ -77,7 +83,7 @@ def action_features(own: Tensor, population: Tensor | None, actions: int) -> Ten
     """
 
     def over_goods(x):
-        """Means over goods beside the other features, distances from them, and their spread."""
+        """Means over goods beside the rest, distances, and their spread."""
         goods = x[..., :actions]
         mean = goods.mean(-1, keepdim=True)
         distance = goods - mean
@@ -85,7 +91,9 @@ def action_features(own: Tensor, population: Tensor | None, actions: int) -> Ten
         return torch.cat([mean, x[..., actions:]], -1), distance, spread
 
     mine = over_goods(own)
-    theirs = (None, None, None) if population is None else over_goods(population)
+    theirs = (None, None, None)
+    if population is not None:
+        theirs = over_goods(population)
     shape = mine[1].shape
     pooled = pooled_features(mine[0], theirs[0]).unsqueeze(-2)
     pooled = pooled.expand(*shape, pooled.shape[-1])
@@ -95,10 +103,10 @@ def action_features(own: Tensor, population: Tensor | None, actions: int) -> Ten
         pair = [x] if others is None else [x, others.mean(-2, keepdim=True)]
         return torch.stack([y.expand(shape) for y in pair], -1)
 
-    distances, spreads = (
-        columns(x, others) for x, others in zip(mine[1:], theirs[1:], strict=True)
-    )
-    return torch.cat([pooled[..., :first], distances, pooled[..., first:], spreads], -1)
+    pairs = zip(mine[1:], theirs[1:], strict=True)
+    distances, spreads = (columns(x, others) for x, others in pairs)
+    means, seconds = pooled[..., :first], pooled[..., first:]
+    return torch.cat([means, distances, seconds, spreads], -1)
 
 
 def n_action_second_moments(population: Tensor | None, actions: int) -> int:

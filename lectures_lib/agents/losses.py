@@ -37,13 +37,18 @@ def lambda_returns(rewards: Tensor, values: Tensor, discount: float, lam: float)
     return torch.stack(targets[::-1])
 
 
-def generalized_advantages(rewards: Tensor, values: Tensor, discount: float, lam: float) -> Tensor:
+def generalized_advantages(
+    rewards: Tensor,
+    values: Tensor,
+    discount: float,
+    lam: float,
+) -> Tensor:
     r"""Generalised advantage estimates (Schulman et al. 2015, equation 16).
 
     .. math:: A_t = \sum_{l\ge0} (\gamma\lambda)^l
               \bigl(r_{t+l} + \gamma V_{t+l+1} - V_{t+l}\bigr),
 
-    which is :func:`lambda_returns` less the critic's value. Shapes as there.
+    which is :func:`lambda_returns` less the critic's value, of its shapes.
     """
     return lambda_returns(rewards, values, discount, lam) - values[:-1]
 
@@ -60,20 +65,26 @@ def demean(x: Tensor, dim: int) -> Tensor:
     return x - x.mean(dim, keepdim=True)
 
 
-def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+def clipped_surrogate(
+    ratio: Tensor,
+    advantage: Tensor,
+    clip: float,
+) -> Tensor:
     r"""PPO's objective, to be maximised (Schulman et al. 2017, equation 7).
 
-    .. math:: \min\bigl(\rho A,\ \mathrm{clip}(\rho, 1-\epsilon, 1+\epsilon) A\bigr)
+    .. math:: \min\bigl(\rho A,\
+              \mathrm{clip}(\rho, 1-\epsilon, 1+\epsilon) A\bigr)
 
     Parameters
     ----------
     ratio : Tensor
-        Probability of the action taken under the new policy over that under the old.
+        Probability of the action taken, under the new policy over the old.
     advantage : Tensor, broadcastable to `ratio`
     clip : float
         The band's half-width epsilon.
     """
-    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return torch.minimum(ratio * advantage, clipped * advantage)
 
 
 def squash(z: Tensor, bound: float) -> Tensor:

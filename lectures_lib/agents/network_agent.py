@@ -188,11 +188,16 @@ class NetworkAgent(Agent):
         raw = raw.squeeze(-1) if self.by_action and self.economy.roles[name].alike_actions else raw
         return raw if noise is None else raw + noise
 
-    def decide(self, state, noise: Mapping[str, Tensor], look_only: bool = False) -> Decisions:
+    def decide(
+        self,
+        state,
+        noise: Mapping[str, Tensor],
+        look_only: bool = False,
+    ) -> Decisions:
         """Everybody moves, stage by stage.
 
-        With `look_only` the last stage's roles look and do not act. A crowd plays the mean action
-        of the role that it follows, and is taken as given.
+        With `look_only` the last stage's roles look and do not act. A crowd
+        plays the mean action of the role that it follows, taken as given.
         """
         only_look = self.economy.stages[-1] if look_only else ()
         seen, raw = {}, {}
@@ -203,21 +208,25 @@ class NetworkAgent(Agent):
             seen[name] = network_inputs(role, sight, self.by_action)
             if name in only_look:
                 return None
-            raw[name] = self.act(leader, self.standardise(leader, seen[name]), noise.get(name))
+            x = self.standardise(leader, seen[name])
+            raw[name] = self.act(leader, x, noise.get(name))
             if role.follows:
                 raw[name] = raw[name].detach()
             return role.to_physical(raw[name])
 
         central = self.config.central_critic
         played = play(self.economy, state, choose, survey=central)
-        surveyed = {name: pooled_features(*sight) for name, sight in played.surveyed.items()}
-        return Decisions(seen, surveyed if central else seen, raw, played.actions)
+        sights = played.surveyed.items()
+        surveyed = {name: pooled_features(*sight) for name, sight in sights}
+        surveyed = surveyed if central else seen
+        return Decisions(seen, surveyed, raw, played.actions)
 
     # ------------------------------------------------------------------ learning
     def credit(self, name: str, gain: Tensor) -> Tensor:
-        """What actions are judged by, shape (..., agents) or (..., 1), from each agent's gain."""
+        """What judges actions (..., agents or 1), given each agent's gain."""
         credit = self.config.credit
-        if credit == "team" or (credit == "role" and self.economy.roles[name].team):
+        of_a_team = credit == "role" and self.economy.roles[name].team
+        if credit == "team" or of_a_team:
             return gain.mean(-1, keepdim=True)
         return gain
 

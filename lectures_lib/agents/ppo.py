@@ -121,7 +121,7 @@ class PPO(ActorCritic):
 
     @torch.no_grad()
     def advantages(self, name, rollout) -> Tensor:
-        """Advantages (runs, T, groups, replicates, agents), scaled to a root mean square of one."""
+        """Advantages (runs, T, groups, replicates, agents) of size one."""
         c = self.config
         values = self.values(name, rollout.surveys[name]).movedim(1, 0)
         advantages = generalized_advantages(
@@ -131,7 +131,8 @@ class PPO(ActorCritic):
         if c.group_advantage:
             advantages = demean(advantages, dim=3)
         else:
-            advantages = advantages - advantages.mean(dim=(1, 2, 3), keepdim=True)
+            level = advantages.mean(dim=(1, 2, 3), keepdim=True)
+            advantages = advantages - level
         size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
@@ -140,7 +141,8 @@ class PPO(ActorCritic):
         c, sd = self.config, self.noise
         names = tuple(self.learners)
         advantages = {name: self.advantages(name, rollout) for name in names}
-        observations = {name: rollout.observations[name][:, :-1] for name in names}
+        seen = rollout.observations
+        observations = {name: seen[name][:, :-1] for name in names}
         with torch.no_grad():
             old = {name: self.act(name, observations[name]) for name in names}
         for _ in range(c.policy_epochs):

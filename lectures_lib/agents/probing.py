@@ -72,7 +72,8 @@ class Probing(ActorCritic):
             role = self.economy.roles[name]
             observations = rollout.observations[name][:, :-1]
             with torch.no_grad():
-                probe = self._signs((*rollout.rewards[name].shape[1:], role.n_actions))
+                shape = (*rollout.rewards[name].shape[1:], role.n_actions)
+                probe = self._signs(shape)
                 gain = self.worth(name, rollout, sd * probe) - self.worth(
                     name, rollout, -sd * probe
                 )

@@ -174,7 +174,18 @@ def outcome(cumulative, s, a, u):
 
 
 @njit(cache=True, parallel=True)
-def run_learners(q, visits, state, random, world, updates, soft, level, restart, alphas):
+def run_learners(
+    q,
+    visits,
+    state,
+    random,
+    world,
+    updates,
+    soft,
+    level,
+    restart,
+    alphas,
+):
     """Make updates in place.
 
     Parameters
@@ -210,10 +221,12 @@ def run_learners(q, visits, state, random, world, updates, soft, level, restart,
             else:
                 a = epsilon_greedy(table, s, level, stream)
             r = payoffs[s, a]
-            following = successors[s, a, outcome(cumulative, s, a, uniform(stream))]
+            drawn = outcome(cumulative, s, a, uniform(stream))
+            following = successors[s, a, drawn]
             count[s, a] += 1
             target = r + discount * highest(table, following)
-            table[s, a] += step_size(alphas, count[s, a]) * (target - table[s, a])
+            step = step_size(alphas, count[s, a])
+            table[s, a] += step * (target - table[s, a])
             total += r
             s = following
             if uniform(stream) < restart:

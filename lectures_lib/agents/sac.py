@@ -310,23 +310,25 @@ class SAC(NetworkAgent):
         return twin_minimum(values, 1, group=3 if self.config.difference_critic else None)
 
     def critic_loss(self, name, batch):
-        """Squared temporal-difference errors of both critics, or of their differences."""
-        c, learner, role = self.config, self.learners[name], self.economy.roles[name]
+        """Squared errors of both critics against targets, or of differences."""
+        c, learner = self.config, self.learners[name]
+        role = self.economy.roles[name]
         reward, action = batch[f"{name} reward"], batch[f"{name} action"]
         then = self.standardise(name, batch[f"{name} next"])
         surveyed, surveyed_next = self._surveys(name, batch)
         n, together = reward.shape[1:3]
         with torch.no_grad():
-            # A group that shares its shocks shares the noise in its next actions, too.
+            # Who shares shocks shares the noise in the next actions, too.
             own = 1 if c.common_shocks else together
             noise = self._normal(n, own, role.n_agents, role.n_actions)
             following, log_prob = learner.actor.sample(then, noise)
+            later = learner.targets(surveyed_next, following)
             # Values are in units of `spread` and have no level of their own.
             spread = _spread(learner, 4)
             centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1)
             target = soft_targets(
                 (reward - centre) / spread,
-                self._smaller(learner.targets(surveyed_next, following)) * c.unit,
+                self._smaller(later) * c.unit,
                 log_prob,
                 learner.log_temperature.exp().reshape(-1, 1, 1, 1),
                 self.economy.discount_of(name),
@@ -343,7 +345,7 @@ class SAC(NetworkAgent):
             follow(learner.targets, learner.critic, self.config.track)
 
     def improve(self, batch):
-        """Move policies along the critics' slope, and temperatures towards the target entropy."""
+        """Move policies up the critics' slope, temperatures to their target."""
         c = self.config
         policy_loss = heat_loss = 0.0
         for name, learner in self.learners.items():
@@ -354,12 +356,15 @@ class SAC(NetworkAgent):
             action, log_prob = learner.actor.sample(now, noise)
             value = self._smaller(learner.critic(surveyed, action)) * c.unit
             heat = learner.log_temperature.reshape(-1, 1, 1, 1)
-            policy_loss = policy_loss + sum_of_run_means(heat.exp().detach() * log_prob - value)
+            cost = heat.exp().detach() * log_prob - value
+            policy_loss = policy_loss + sum_of_run_means(cost)
             target = role.n_actions * self.target_entropy
-            heat_loss = heat_loss + sum_of_run_means(temperature_loss(heat, log_prob, target))
+            heated = temperature_loss(heat, log_prob, target)
+            heat_loss = heat_loss + sum_of_run_means(heated)
         # Only the actors' gradients: the critics are taken as given.
         gradients = torch.autograd.grad(policy_loss, self._actor_weights)
-        for weight, gradient in zip(self._actor_weights, gradients, strict=True):
+        pairs = zip(self._actor_weights, gradients, strict=True)
+        for weight, gradient in pairs:
             weight.grad = gradient
         self.policy_optimizer.step()
         descend(self.temperature_optimizer, heat_loss)

@@ -281,9 +281,11 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
         income : Tensor, shape (*batch, households)
         investment : Tensor, shape (*batch, households, goods)
         price : Tensor, shape (*batch, 1, goods), optional
-            What a unit costs; by default :meth:`unit_cost` of all that is bought here.
+            What a unit costs; by default :meth:`unit_cost` of all that is
+            bought here.
         rebate : Tensor, shape (*batch, 1), or float, optional
-            What each household is paid back; by default its part of the profit that is made here.
+            What each household is paid back; by default its part of the profit
+            that is made here.
 
         Returns
         -------
@@ -296,7 +298,8 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
         if rebate is None:
             rebate = self.paid_back(profit)
         spending = bids.sum(-1)
-        return Accounts(price, spending, profit, rebate, income - spending + rebate)
+        left = income - spending + rebate
+        return Accounts(price, spending, profit, rebate, left)
 
     @abstractmethod
     def actions_for(self, state: Any, investment: Tensor) -> dict[str, Tensor]:

@@ -73,7 +73,7 @@ class Planner(CapitalEconomy):
     def transition(
         self, state: CapitalState, actions: Actions, shocks: CapitalShocks
     ) -> Step[CapitalState]:
-        """One period; `actions["planner"]` holds spending shares (*batch, N, M)."""
+        """A period; `actions["planner"]` are spending shares (*batch, N, M)."""
         share = actions["planner"]
         output = self.output(state)
         income = self.income(state, output)
@@ -82,7 +82,8 @@ class Planner(CapitalEconomy):
         saving_share = share.sum(-1)
         consumption = income * (1 - saving_share)
         next_state = CapitalState(
-            self.next_capital(state.capital, investment), **self.move_chance(state, shocks)
+            self.next_capital(state.capital, investment),
+            **self.move_chance(state, shocks),
         )
         info = {
             "capital": state.capital,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..economies.base import Economy, TooManyOutcomes, map_state
-from ..economies.capital import CapitalEconomy
-from ..economies.play import Policy, in_actions
-from ..solvers import Solution, euler_residuals
-from ..solvers.euler import EXACT_OUTCOMES, NoEulerEquation, in_regime, stock
+from ..economies.base import Economy, map_state
+from ..economies.play import Policy
+from ..solvers import Solution
+from .distances import action_errors, euler_distances, welfare_loss
 from .long_run import SHORTEST, burn_in, ergodic_states
 from .moments import CORRELATION, QUANTITIES, Moments, MomentSums
 from .simulation import (
@@ -34,18 +32,11 @@ from .simulation import (
 KEPT = 200
 #: Every so many periods a state joins the sample on which rules are compared.
 PERIODS_BETWEEN_STATES = 40
-# Euler residuals are taken of as many of these states as keep the number of stocks, times that of
-# next shocks, below this: all with one household, a few dozen with a hundred.
-LARGEST_SAMPLE = 200_000
-# Outcomes that are assumed where they are drawn.
-DRAWN_OUTCOMES = 80
 # Periods in which states join the sample on which the reference is judged where welfare is counted.
 EARLY = (0, 10, 20, 40, 80)
 # A gain over the best rule is no chance beyond so many standard errors, and matters beyond what the
 # simulation's end and a good approximation can explain.
 SURPRISING, NEGLIGIBLE = 4, 1e-5
-# Part of the reference's mean action below which there is no relative error.
-SMALLEST_ACTION = 0.01
 #: The moments of a report, as far as the economy has them.
 REPORTED = (
     *(
@@ -263,7 +254,7 @@ def evaluate(
         nan = squeeze([float("nan")] * len(singles))
         samples = [own.sample(None if runs is None else i) for i in range(len(singles))]
         residuals = [
-            _residuals(economy, p, s, regime) for p, s in zip(singles, samples, strict=True)
+            euler_distances(economy, p, s, regime) for p, s in zip(singles, samples, strict=True)
         ]
         means, largest = ([getattr(r, f)().item() for r in residuals] for f in ("mean", "max"))
         found = squeeze(means), squeeze(largest)
@@ -271,17 +262,19 @@ def evaluate(
 
     exact = _follow(reference, economy, states, seed)
     sample = exact.sample(None)
-    errors = _action_errors(economy, singles, reference, sample)
+    errors = action_errors(economy, singles, reference, sample)
     learned = learned_roles(economy)
     together = _are_alike(economy, learned)
     loss, error = torch.full((2, len(singles)), torch.nan, dtype=torch.float64)
     if together:
-        loss, error = _loss(economy, learned[0], own.together, exact.together, len(singles))
+        loss, error = welfare_loss(economy, learned[0], own.together, exact.together, len(singles))
         if claims_exactness:
             _warn_if_beaten(economy, loss, error)
     roles = {}
     for name in learned if len(learned) > 1 else ():
-        own_loss, own_error = _loss(economy, name, own.value[name], exact.value[name], len(singles))
+        own_loss, own_error = welfare_loss(
+            economy, name, own.value[name], exact.value[name], len(singles)
+        )
         roles[name] = RoleReport(
             squeeze(own_loss.tolist()),
             squeeze(own_error.tolist()),
@@ -291,8 +284,8 @@ def evaluate(
         )
     some = [each for each in errors.values() if not each[0].isnan().all()] or [*errors.values()]
     policy_errors = [torch.cat(each) for each in zip(*some, strict=True)]
-    residuals = [_residuals(economy, p, sample, regime) for p in singles]
-    known = [_residuals(economy, reference, s, regime).max() for s in (sample, exact.early())]
+    residuals = [euler_distances(economy, p, sample, regime) for p in singles]
+    known = [euler_distances(economy, reference, s, regime).max() for s in (sample, exact.early())]
     return Report(
         squeeze(loss.tolist()),
         squeeze(error.tolist()),
@@ -315,38 +308,6 @@ def _are_alike(economy, learned) -> bool:
         for name in learned
     }
     return len(kinds) == 1
-
-
-def _loss(economy, role, value, exact, runs) -> tuple[Tensor, Tensor]:
-    """Relative losses of each run, and their standard errors, from values (*runs, paths)."""
-    per_path = value.reshape(runs, -1)
-    mean = exact.mean()
-    exact_equivalent = economy.equivalent(role, mean)
-    own_equivalent = economy.equivalent(role, per_path.mean(-1))
-    # A profit may be a loss, and a larger one is worse.
-    loss = (exact_equivalent - own_equivalent) / exact_equivalent.abs()
-    # The loss is nearly linear in the difference of values: its slope scales their error.
-    difference = per_path - exact
-    size = exact.abs().mean()  # which the mean of gains and losses may be far below
-    nudge = 1e-6 * torch.where(size > 0, size, 1.0)
-    slope = economy.equivalent(role, mean + nudge) - exact_equivalent
-    error = difference.std(-1) / per_path.shape[1] ** 0.5 * (slope / nudge / exact_equivalent).abs()
-    return loss, error
-
-
-def _action_errors(economy, singles, reference, sample) -> dict[str, list[Tensor]]:
-    """Relative differences of actions, for each role and run, as flat lists."""
-    errors: dict[str, list[Tensor]] = {}
-    exact = reference(sample)
-    learned = [p(sample) for p in singles]
-    for name in learned_roles(economy):
-        right = exact[name]
-        # Who exactly does nothing has no relative error.
-        acts = right.abs() > SMALLEST_ACTION * right.abs().mean()
-        errors[name] = [(actions[name] / right - 1).abs()[acts] for actions in learned]
-        if not acts.any():  # nor has a role of which nobody ever does anything
-            errors[name] = [torch.full((1,), torch.nan, dtype=torch.float64) for _ in learned]
-    return errors
 
 
 def _warn_if_beaten(economy, loss, error):
@@ -426,38 +387,3 @@ def _follow(policy, economy, start, seed) -> _Followed:
         require_finite(total, name, policy, economy, start, horizon, seed + 1)
     agents = {name: economy.roles[name].n_agents for name in learned}
     return _Followed(value, agents, sums.moments(), states, early)
-
-
-@torch.no_grad()
-def _residuals(economy, policy, sample, regime):
-    """Absolute Euler residuals of a part of the sample, NaN where there is no Euler equation."""
-    try:
-        in_regime(economy, regime)
-    except (ValueError, NoEulerEquation):
-        return torch.full((1,), float("nan"))
-    try:
-        few = _thin(economy, sample)
-        residual = euler_residuals(economy, policy, few, regime)
-    except (NoEulerEquation, torch.linalg.LinAlgError):
-        return torch.full((1,), float("nan"))
-    info = economy.step(few, in_actions(economy, policy(few)), economy.no_luck(few)).info
-    if not {"saving_share", "output", "consumption"} <= info.keys():
-        return residual.abs()
-    income = economy.income(few) if isinstance(economy, CapitalEconomy) else info["output"]
-    spent = info["saving_share"] * income / info["consumption"]
-    limit = spent.repeat_interleave(residual.shape[-1] // spent.shape[-1], -1)
-    return torch.where(residual < -limit, limit, residual.abs())
-
-
-def _thin(economy, sample):
-    """States of the sample, evenly spread, in a number whose residuals take seconds."""
-    try:
-        one = map_state(lambda x: x[:1], sample)
-        outcomes = len(economy.outcomes(one)[1])
-    except TooManyOutcomes:
-        outcomes = DRAWN_OUTCOMES
-    if outcomes > EXACT_OUTCOMES:
-        outcomes = DRAWN_OUTCOMES
-    stocks = math.prod(economy.fields[stock(economy)].shape)
-    every = -(-len(sample[0]) * stocks * outcomes // LARGEST_SAMPLE)
-    return map_state(lambda x: x[::every], sample)

@@ -179,8 +179,9 @@ class EulerNetworkPolicy:
         income = self.economy.income(state, output)
         if c.joint:
             mean = plan.mean(-1)
-            # Capital is worth more to who has less: what the search starts from.
-            scarcity = (state.capital / self.economy.efficient_capital).log().mean(-1)
+            # Capital is worth more to who has less: where the search starts.
+            scarcity = state.capital / self.economy.efficient_capital
+            scarcity = scarcity.log().mean(-1)
             value = self.usual_cost * (mean - scarcity / 2).exp()
             away = self.unit * (plan - mean.unsqueeze(-1))
             investment = c.joint_investment(value, income, away)
@@ -190,7 +191,8 @@ class EulerNetworkPolicy:
             investment = self.unit * (1 + plan)
             costate = c.marginal_cost(investment, income)
         utility = c.marginal_utility(investment, income)
-        return investment, costate, c.worth(utility, output, state.capital, costate)
+        worth = c.worth(utility, output, state.capital, costate)
+        return investment, costate, worth
 
     def residuals(self, state, following, probability, plan=None):
         """Log of what a unit of each stock will be worth, less log of what it costs.
@@ -215,9 +217,11 @@ class EulerNetworkPolicy:
         plan = self.plan(state) if plan is None else plan
         investment, cost, _ = self.decide(plan, state)
         capital = e.next_capital(state.capital, investment)
-        later = type(state)(capital.expand(len(probability), *capital.shape), *following)
+        capital = capital.expand(len(probability), *capital.shape)
+        later = type(state)(capital, *following)
         tomorrow = self.plan(later)
-        expected = (probability.unsqueeze(-1) * self.decide(tomorrow, later)[2]).sum(0)
+        worth = self.decide(tomorrow, later)[2]
+        expected = (probability.unsqueeze(-1) * worth).sum(0)
         return (e.beta * expected / cost).log(), tomorrow, later
 
     def investment(self, state) -> Tensor:

@@ -47,7 +47,7 @@ class MarketConditions(Conditions):
         super().__init__(replace(economy, atomistic=False, n_uninformed=0), regime)
 
     def effective_price(self, investment, total):
-        """What a unit more costs who buys it, and who may know how it moves the price."""
+        """What a unit more costs a buyer who may know how it moves prices."""
         if self.regime == "competitive":
             return super().effective_price(investment, total)
         if self.economy.action == "spending":

@@ -72,7 +72,14 @@ class StageGame:
         """Utility (points, N) of what is left of income and of rebated profit."""
         return self.economy.utility(self.economy.accounts(income, investment).consumption)
 
-    def payoff(self, choice, capital, income, index, continuation=None) -> Tensor:
+    def payoff(
+        self,
+        choice,
+        capital,
+        income,
+        index,
+        continuation=None,
+    ) -> Tensor:
         """Each household's utility now and later, shape (points, N)."""
         investment = self.bought(choice)
         following = self.economy.next_capital(capital, investment)
@@ -89,12 +96,19 @@ class StageGame:
         self.values = values
         self._expected = torch.einsum("st,tcn->scn", self.chain.transition, values)
 
-    def own_gradient(self, choice, capital, income, index, continuation=None) -> Tensor:
-        """Derivative of each household's payoff in its own choices, shape (points, N * M)."""
+    def own_gradient(
+        self,
+        choice,
+        capital,
+        income,
+        index,
+        continuation=None,
+    ) -> Tensor:
+        """Derivative of each payoff in own choices, shape (points, N * M)."""
         payoff = self.payoff(choice, capital, income, index, continuation)
         columns = [
-            torch.autograd.grad(payoff[:, i].sum(), choice, create_graph=True)[0][:, i]
-            for i in range(payoff.shape[1])
+            torch.autograd.grad(total, choice, create_graph=True)[0][:, i]
+            for i, total in enumerate(payoff.sum(0))
         ]
         return torch.cat(columns, -1)
 
@@ -226,7 +240,10 @@ class MarkovPerfectPolicy:
 
 
 def markov_perfect(
-    economy: Market, degree: int | None = None, tolerance: float = 1e-9, show_progress=None
+    economy: Market,
+    degree: int | None = None,
+    tolerance: float = 1e-9,
+    show_progress=None,
 ) -> Solution:
     """The symmetric Markov-perfect equilibrium of a market with strategic households.
 
@@ -272,31 +289,38 @@ def markov_perfect(
     stocks = math.prod(size)
     chain, centre = JointChain(economy), economy.efficient_capital
     box = Polynomials.on_cube(
-        SMALLEST * centre, LARGEST * centre, stocks, degree or VALUE_DEGREES[stocks]
+        SMALLEST * centre,
+        LARGEST * centre,
+        stocks,
+        degree or VALUE_DEGREES[stocks],
     )
     game = StageGame(economy, chain, box)
     n = len(chain)
     # All nodes with each productivity in turn, as one list of points.
-    capital = box.capital.unflatten(-1, (economy.n_households, -1)).repeat(n, 1, 1)
+    capital = box.capital.unflatten(-1, (economy.n_households, -1))
+    capital = capital.repeat(n, 1, 1)
     index = torch.arange(n).repeat_interleave(len(box.capital))
     income = game.income(capital, index)
     # Open-loop equilibrium is where the search starts.
     open_loop, _ = time_iteration(economy, "nash")
     choice = game.chosen(open_loop.pieces[0].invest(capital, index))
     start = None
-    with progress_bar(MAX_ITERATIONS, "Markov-perfect equilibrium", show_progress) as bar:
+    name = "Markov-perfect equilibrium"
+    with progress_bar(MAX_ITERATIONS, name, show_progress) as bar:
         for iteration in range(1, MAX_ITERATIONS + 1):
             start = values_of(game, choice, capital, income, start)
             game.set_values(start)
             new = game.solve(choice, capital, income, index, steps=3)
-            change = ((new - choice).abs() / new.sum(-2, keepdim=True)).max().item()
+            moved = (new - choice).abs() / new.sum(-2, keepdim=True)
+            change = moved.max().item()
             choice = new
             bar.update(1)
             if change < tolerance:
                 shape = (n, len(box.capital), stocks)
                 guess = box.fit(choice.reshape(shape))
                 policy = MarkovPerfectPolicy(game, guess)
-                return Solution(economy, "markov perfect", policy, iteration, "policy iteration")
+                how = iteration, "policy iteration"
+                return Solution(economy, "markov perfect", policy, *how)
     raise ConvergenceError(
         f"Markov-perfect equilibrium of {economy}: choices still change by {change:.0e} after "
         f"{MAX_ITERATIONS} policy iterations."

@@ -121,11 +121,11 @@ class Conditions:
         return self.economy.accounts(income, investment).consumption
 
     def marginal_cost(self, investment: Tensor, income: Tensor) -> Tensor:
-        """Utility that a unit of each stock costs whoever decides, shape (*batch, N, M)."""
+        """Utility that a unit costs whoever decides, shape (*batch, N, M)."""
         total = investment.sum(-2, keepdim=True)
         utility = self.marginal_utility(investment, income).unsqueeze(-1)
         if self.joint:
-            # Own purchase; then the unit cost that everybody pays, less what is paid back.
+            # Own purchase; then the price that all pay, less what is paid back.
             others = (utility * investment).sum(-2, keepdim=True)
             back = 2 * self.rebate * total * utility.sum(-2, keepdim=True)
             return self.cost * (total * utility + others) - back
@@ -199,7 +199,7 @@ class Conditions:
         return torch.cat((total, kept * price), -1)
 
     def effective_price(self, investment: Tensor, total: Tensor) -> Tensor:
-        """What a unit more costs who buys it, shape (*batch, N, M): here, the price.
+        """What a unit more costs its buyer, (*batch, N, M): here, the price.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lectures_book
-from lectures_book import band, claim, stored
+from lectures_book import band, claim, missed, source, stored
 from lectures_lib.plotting import COLOURS, DASHES
 
 
@@ -16,7 +16,14 @@ from lectures_lib.plotting import COLOURS, DASHES
 def test_a_claim_begins_with_its_answer(kind, capsys):
     claim("it rains", kind(True))
     claim("it rains", kind(False))
-    assert capsys.readouterr().out == "yes  it rains\nNO   it rains\n"
+    missed("it rains", kind(False))
+    missed("it rains", kind(True))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["✓ it rains", "NO: it rains"]
+    assert lines[2:] == [
+        "✓ predicted, and not so: it rains",
+        "NO: predicted, and not so: it rains",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +43,36 @@ def test_a_claim_begins_with_its_answer(kind, capsys):
 def test_a_claim_refuses_what_is_no_answer(holds, capsys):
     with pytest.raises(TypeError, match="The claim 'it rains' holds or not: one bool is needed"):
         claim("it rains", holds)
+    with pytest.raises(TypeError, match="The claim 'it rains' holds or not"):
+        missed("it rains", holds)
     assert not capsys.readouterr().out
+
+
+class Shown:
+    def sum(self, x):
+        """Of two."""
+        return self + x
+
+    def bare(self):
+        return self
+
+    def wide(self):
+        return "a line that is wider than the seventy-six characters of a page's column"
+
+
+def test_code_is_shown_as_a_page_shows_it():
+    assert source(Shown.sum, Shown.bare).data == (
+        '```python\ndef sum(self, x):\n    """Of two."""\n    return self + x\n\n'
+        "def bare(self):\n    return self\n```"
+    )
+    assert source(Shown.sum, documented=False).data == (
+        "```python\ndef sum(self, x):\n    return self + x\n```"
+    )
+    assert source(Shown.sum, Shown.bare, first="def bare", last="return").data == (
+        "```python\ndef bare(self):\n    return self\n```"
+    )
+    with pytest.raises(ValueError, match=r'wider than 76 characters, .* return "a line that'):
+        source(Shown.wide)
 
 
 @pytest.fixture

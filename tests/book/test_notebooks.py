@@ -9,6 +9,8 @@ import pytest
 import yaml
 from running_times import KEY
 
+from lectures_book import WIDTH
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if "checkpoints" not in str(p))
 MOST_LINES = 60  # of printed output in one cell
@@ -80,16 +82,16 @@ def checked(code_cells):
 
 def test_a_claim_is_checked_and_holds(checked):
     printed = [text for _, text in checked]
-    assert all(printed) and re.findall(r"^yes  \S", "\n".join(printed), re.MULTILINE), (
+    assert all(printed) and re.findall(r"^✓ \S", "\n".join(printed), re.MULTILINE), (
         "tag the cell that prints the chapter's claim with nbval-check-output"
     )
     # nbval compares with what is stored, and would defend a failure that was stored.
-    assert not re.findall(r"^NO   .*", "\n".join(printed), re.MULTILINE)
+    assert not re.findall(r"^NO: .*", "\n".join(printed), re.MULTILINE)
 
 
 def test_claims_are_stated_by_claim_alone(checked):
     for cell, text in checked:
-        others = [line for line in text.splitlines() if not line.startswith(("yes  ", "NO   "))]
+        others = [line for line in text.splitlines() if not line.startswith(("✓ ", "NO: "))]
         answers = re.findall(
             r".*\b(?:yes|no|true|false|differ|fails)$",
             "\n".join(others),
@@ -97,7 +99,7 @@ def test_claims_are_stated_by_claim_alone(checked):
         )
         assert not answers, "print whether it holds by lectures_book.claim"
         if len(others) < len(text.splitlines()):
-            assert "claim(" in cell.source, "print whether it holds by lectures_book.claim"
+            assert "claim(" in cell.source or "missed(" in cell.source
         assert not re.findall(r"""["'](?:yes|no)\b\s*["']""", cell.source, re.IGNORECASE)
 
 
@@ -105,6 +107,28 @@ def test_what_lectures_book_has_is_not_made_by_hand(notebook):
     for cell in notebook.cells:
         assert not re.search(r"\bverdict *(?:=|\()", cell.source), "lectures_book.claim states it"
         assert "benchmarks/results" not in cell.source, "lectures_book.stored reads it"
+
+
+FOLDED = {"hide-input", "remove-input", "remove-cell"}
+DRAWS = re.compile(r"\b(?:plt\.\w+|claim|missed|Table|learning_curves|decision_rules)\(")
+
+
+def test_what_draws_tabulates_or_claims_is_folded(code_cells):
+    for cell in code_cells:
+        if DRAWS.search(cell.source):
+            hidden = {"hide-input", "remove-input", "remove-cell"} & set(
+                cell.metadata.get("tags", ())
+            )
+            assert hidden, (
+                f"tag it hide-input, and keep apart what the reader should see:\n{cell.source}"
+            )
+
+
+def test_code_fits_the_page(code_cells):
+    for cell in code_cells:
+        assert not [line for line in cell.source.splitlines() if len(line) > WIDTH]
+        # It is shown by lectures_book.source, in colours and checked for its width.
+        assert "getsource" not in cell.source
 
 
 def test_every_figure_has_alt_text(notebook, code_cells):

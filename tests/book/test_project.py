@@ -1,5 +1,6 @@
 """The files of the top level say the same thing, and each thing once."""
 
+import hashlib
 import importlib
 import os
 import re
@@ -96,6 +97,10 @@ def test_the_commands_that_are_named_exist(document):
 def test_links_within_the_repository_lead_somewhere(document):
     text = re.sub(r"```.*?```", "", (ROOT / document).read_text(), flags=re.S)
     for link in re.findall(r"\]\(([^)#]+)\)", text):
+        # GitHub's pages of a repository, seen from where GitHub shows its files.
+        link = re.sub(
+            r"^\.\./\.\./actions/(workflows/\w+\.yml)(/badge\.svg)?$", r".github/\1", link
+        )
         if not link.startswith("https://"):
             assert (ROOT / link).exists(), link
 
@@ -109,12 +114,41 @@ def test_the_readme_links_to_every_chapter():
 
 def test_ci_runs_the_commands_of_readme_and_contributing_and_nothing_else():
     commands = (ROOT / ".ci/run").read_text().splitlines()[3:]
-    assert commands == ["make test", "make test-rounding", "make book"]
+    assert commands == ["make test", "make test-rounding", "make book", "make test-pages"]
     told = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert all(f"`{command}`" in told for command in [*commands, "make test-oldest"])
     jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
     assert jobs["test"]["steps"][-1] == {"run": ".ci/run"}
     assert jobs["oldest"]["steps"][-1] == {"run": "make test-oldest"}
+
+
+def test_every_week_the_notebooks_run_as_on_colab_and_a_failure_opens_an_issue():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/notebooks.yml").read_text())
+    (when,) = workflow[True]["schedule"]  # to YAML "on" is a truth value
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", when["cron"]), "once a week"
+    steps = workflow["jobs"]["run"]["steps"]
+    (python,) = [step["with"]["python-version"] for step in steps if "with" in step]
+    assert f"Programming Language :: Python :: {python}" in PROJECT["classifiers"]
+    (command,) = [step["run"] for step in steps if "if" not in step and "run" in step]
+    assert command == "make test-notebooks"
+    (newest,) = re.findall(r"^test-notebooks:.*\n((?:\t.*\n)+)", MAKEFILE, re.M)
+    assert newest.startswith("\trm -rf .venv-reader ") and "--nbval-lax $(COPIES)" in newest
+    assert "constraints" not in newest and "[book" not in newest and "torch" not in newest
+    report = steps[-1]
+    assert report["if"] == "failure()" and workflow["permissions"]["issues"] == "write"
+    assert "gh issue create" in report["run"] and "gh issue comment" in report["run"]
+    assert subprocess.run(["bash", "-n", "-c", report["run"]]).returncode == 0
+
+
+def test_mathjax_is_the_one_that_its_note_names():
+    folder = ROOT / "book/_static/mathjax"
+    note = (folder / "README.md").read_text()
+    script = (folder / "tex-svg-full.js").read_bytes()
+    assert hashlib.sha256(script).hexdigest() in note
+    (version,) = set(re.findall(r"mathjax@([\d.]+)", note))
+    assert f'"{version}"'.encode() in script
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]
+    assert config["mathjax_path"] == "mathjax/tex-svg-full.js"
 
 
 @pytest.mark.parametrize("room", ["economies", "agents", "solvers", "evaluation"])

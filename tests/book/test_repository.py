@@ -4,9 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import nbformat
 import pytest
-import reader_notebooks
 import repository
 
 ADDRESS = "https://github.com/owner/some.name"
@@ -107,8 +105,37 @@ def test_an_archive_has_an_address_only_when_one_is_named_and_needs_no_git(tmp_p
 
 
 class Config:
+    html_baseurl = ""
+
     def __init__(self):
         self.html_theme_options = {"home_page_in_toc": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "pages", "folder"),
+    [
+        ("Owner/some.name", "https://owner.github.io/some.name/", "/some.name/"),
+        ("Owner/owner.github.io", "https://owner.github.io/", "/"),
+        (None, "", "/"),
+    ],
+)
+def test_pages_lie_where_github_publishes_them(monkeypatch, name, pages, folder):
+    found = name and repository.Repository(f"https://github.com/{name}", "trunk")
+    monkeypatch.setattr(repository, "find_repository", lambda folder: found)
+    config = Config()
+    repository.name_pages(type("App", (), {"srcdir": "."}), config)
+    assert config.html_baseurl == config.ogp_site_url == pages
+    assert config.notfound_urls_prefix == folder
+
+
+def test_a_domain_of_ones_own_comes_before_githubs(monkeypatch):
+    found = repository.Repository(ADDRESS, "trunk")
+    monkeypatch.setattr(repository, "find_repository", lambda folder: found)
+    config = Config()
+    config.html_baseurl = "https://book.example.org/first/"
+    repository.name_pages(type("App", (), {"srcdir": "."}), config)
+    assert config.html_baseurl == config.ogp_site_url == "https://book.example.org/first/"
+    assert config.notfound_urls_prefix == "/first/"
 
 
 @pytest.mark.parametrize("found", [None, repository.Repository(ADDRESS, "trunk")])
@@ -122,7 +149,7 @@ def test_buttons_need_a_repository(found, monkeypatch):
     assert shown == (found or (None, None))
 
 
-def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
+def test_colab_opens_the_copy_that_installs_the_package():
     config = Config()
     config.html_theme_options["repository_branch"] = "trunk"
     colab = {"text": "Colab", "url": "https://colab/github/owner/some.name/blob/trunk/x"}
@@ -130,14 +157,17 @@ def test_colab_opens_the_copy_that_installs_the_package(tmp_path):
     app = type("App", (), {"config": config})
     repository.open_colab_with_the_package(app, None, None, context, None)
     assert colab["url"].endswith(f"/blob/{repository.COLAB_BRANCH}/x")
+    publish = Path(__file__).parents[2] / ".github/workflows/publish.yml"
+    assert f'$GITHUB_REPOSITORY" {repository.COLAB_BRANCH}\n' in publish.read_text()
 
-    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1 + 1")]
-    path = tmp_path / "chapter.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    out, folder = tmp_path / "out" / "chapter.ipynb", Path("book/section")
-    reader_notebooks.write_copy(path, out, ADDRESS, folder)
-    copy = nbformat.read(tmp_path / "out" / "chapter.ipynb", as_version=4)
-    assert f"git clone -q --depth 1 {ADDRESS} " in copy.cells[0].source
-    assert "\n%pip install -q /content/lectures\n" in copy.cells[0].source  # for this kernel
-    assert copy.cells[0].source.endswith("/book/section")
-    assert [cell.source for cell in copy.cells[1:]] == ["# Title", "1 + 1"]
+
+@pytest.mark.parametrize(
+    ("address", "pages"),
+    [
+        (ADDRESS, "https://owner.github.io/some.name/"),
+        ("https://github.com/Owner/Book", "https://owner.github.io/Book/"),
+        ("https://github.com/owner/owner.github.io", "https://owner.github.io/"),
+    ],
+)
+def test_pages_are_published_at_the_owners_address(address, pages):
+    assert repository.find_pages(address) == pages

@@ -11,7 +11,7 @@ import torch
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import ReferenceBeaten, Report, ergodic_moments, evaluate
 from lectures_lib.evaluation import report as report_module
-from lectures_lib.evaluation.report import _loss, _residuals
+from lectures_lib.evaluation.distances import euler_distances, welfare_loss
 from lectures_lib.evaluation.simulation import initial_states, simulate, walk
 from lectures_lib.solvers import Solution, euler_residuals, solve
 
@@ -75,7 +75,7 @@ def test_the_loss_of_a_fixed_share_is_the_closed_form(kappa):
 def test_a_loss_has_a_standard_error_where_values_are_zero_on_average(exact):
     # Consumption of one is worth nothing under log utility, and slopes are 1 - beta there.
     economy, exact = Planner(), torch.tensor(exact).double()
-    loss, error = _loss(economy, "planner", exact - torch.tensor([0.1, 0.3]), exact, 1)
+    loss, error = welfare_loss(economy, "planner", exact - torch.tensor([0.1, 0.3]), exact, 1)
     share = 1 - economy.beta
     assert loss.item() == pytest.approx(1 - math.exp(-0.2 * share), rel=1e-6)
     # Two observations that differ by .2 have a mean with a standard error of half of it.
@@ -283,7 +283,7 @@ def test_residuals_do_not_ask_to_sell_what_cannot_be_sold():
         raw = -euler_residuals(economy, policy, state)
         assert (0.025 < raw).all() and (raw < 0.1).all()
         counted = raw if possible else torch.full_like(raw, share / (1 - share))
-        torch.testing.assert_close(_residuals(economy, policy, state, None), counted)
+        torch.testing.assert_close(euler_distances(economy, policy, state, None), counted)
 
 
 def test_a_hundred_households_are_judged_without_nan():

@@ -1,0 +1,119 @@
+"""Show what benchmarks have stored on the front page, so that no number is typed there.
+
+The role `finding` prints one of the numbers below; the directive `planner-learners` prints a table
+of what every learner reached with one household.
+"""
+
+from functools import cache
+from statistics import median
+from typing import ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from running_times import table
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from lectures_book import stored
+
+SMALLEST = 1e-6  # in per cent; nobody reads more digits
+
+CAPTION = "What learners reach with one household"
+
+logger = logging.getLogger(__name__)
+
+
+def percent(x: float) -> str:
+    """A number that is in per cent already, with two digits and no power of ten."""
+    if x < SMALLEST:
+        return f"below {SMALLEST:.6f}%"
+    return f"{float(f'{x:.2g}'):.7f}".rstrip("0").rstrip(".") + "%"
+
+
+def middle(rows: list[dict], key: str) -> float:
+    """The median over seeds."""
+    return median(row[key] for row in rows)
+
+
+@cache
+def findings() -> dict[str, str]:
+    """The numbers of the front page, each as it is printed there."""
+    planner, market, solvers = stored("planner"), stored("market"), stored("solvers")
+    (constant,) = planner["learners"]["best constant share"]
+    four, hundred = planner["planner_4"], planner["planner_100"]
+    own = planner["credit"]["4 households, own credit"]
+    (perfect,) = planner["credit"]["4 households, Markov-perfect"]
+    few = [row for n in (2, 5) for row in market["market"][f"N = {n}, Probing"]]
+    crowd = market["market_100"]["N = 100, Probing"]
+    exact = {row["seed"]: row for row in market["collusion"]["exact, N = 2"]}
+    return {
+        "constant-loss": percent(constant["loss"]),
+        "constant-error": percent(constant["policy_error"]),
+        "constant-spread": percent(100 - constant["capital_spread"]),
+        "exact-one": percent(100 * solvers["grids"]["planner, 1 x 1"]["largest"]),
+        "exact-five": percent(100 * solvers["grids"]["market, 5 x 1"]["largest"]),
+        "four-residual": percent(middle(four["Probing"], "euler_residual")),
+        "transfer-residual": percent(
+            middle(hundred["Probing with 4, unchanged"], "euler_residual")
+        ),
+        "scratch-residual": percent(middle(hundred["Probing, from scratch"], "euler_residual")),
+        "own-capital": f"{100 * (middle(own, 'mean') - 1):.0f}%",
+        "perfect-capital": f"{100 * (perfect['mean'] - 1):.0f}%",
+        "buyers-miss": percent(max(abs(row["to markov perfect"]) for row in few)),
+        "buyers-exploited": percent(max(row["exploitability"] for row in few)),
+        "two-short": percent(-middle(few[:3], "to competitive")),
+        "five-short": percent(-middle(few[3:], "to competitive")),
+        "hundred-short": percent(-middle(crowd, "to competitive")),
+        "reported-capital": f"{middle(market['published']['N = 2'], 'capital'):.1f}",
+        "cartel-capital": f"{exact['monopsony']['capital']:.1f}",
+        "nash-capital": f"{exact['nash']['capital']:.1f}",
+    }
+
+
+class Finding(SphinxRole):
+    def run(self):
+        self.env.note_reread()  # the number changes when the benchmark does
+        if self.text not in findings():
+            known = ", ".join(findings())
+            logger.warning(
+                "no finding %r; there are: %s", self.text, known, location=self.get_location()
+            )
+            return [], []
+        return [nodes.Text(findings()[self.text])], []
+
+
+class PlannerLearners(SphinxDirective):
+    option_spec: ClassVar = {"name": directives.unchanged}
+
+    def run(self):
+        self.env.note_reread()
+        stored_rows = stored("planner")
+        rows = {"best constant share": stored_rows["learners"]["best constant share"]}
+        for part in ("defaults", "tuned", "learners"):
+            rows |= {name: found for name, found in stored_rows[part].items() if name != "exact"}
+        head = [
+            "Learner",
+            "Policy error",
+            "Euler residual",
+            "Loss",
+            "Steps, millions",
+            "Seconds",
+        ]
+        learners = table(head, [self.row(name, found) for name, found in rows.items()])
+        learners.insert(0, nodes.title("", "", nodes.Text(CAPTION)))
+        self.add_name(learners)
+        return [learners]
+
+    @staticmethod
+    def row(name: str, found: list[dict]) -> list[nodes.Node]:
+        cells = [percent(middle(found, key)) for key in ("policy_error", "euler_residual", "loss")]
+        learns = "steps" in found[0]
+        cells.append(f"{middle(found, 'steps') / 1e6:.2g}" if learns else "–")
+        cells.append(f"{middle(found, 'seconds'):.0f}" if learns else "–")
+        return [nodes.Text(cell) for cell in [name, *cells]]
+
+
+def setup(app):
+    app.add_role("finding", Finding())
+    app.add_directive("planner-learners", PlannerLearners)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
