@@ -21,7 +21,6 @@ HOLDS, FAILS = "✓", "NO:"
 WIDTH = 76  # of a line that fits into the pages' column
 
 
-
 def claim(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
     """Print one of a chapter's claims with a tick, or with NO if it does not hold.
 
