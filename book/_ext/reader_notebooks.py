@@ -100,6 +100,8 @@ class ReaderNotebooks(Builder):
 
     def get_image_uri(self, node):
         uri = node["uri"]
+        if uri.startswith("book/_static/"):  # a drawing, which a page has in itself
+            return f"{self.pages}{uri.removeprefix('book/')}"
         return f"{self.pages}_images/{self.env.images[uri][1]}" if uri in self.env.images else uri
 
     def prepare_writing(self, docnames):

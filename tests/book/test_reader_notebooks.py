@@ -145,6 +145,9 @@ def test_every_notebook_is_plain_markdown_with_the_numbers_and_links_of_its_page
         address = f"https://owner.github.io/name/{name.with_suffix('.html')}"
         links = [urljoin(address, node["href"]) for node in page.select("a.reference")]
         there = [link for link in links if not link.startswith(f"{address}#")]
-        assert re.findall(r"\]\((https?:[^)]*)\)", text.split("\n## References\n")[0]) == there, (
-            name
-        )
+        shown = re.findall(r"!\[[^\]]*\]\((https?:[^)]*)\)", text)
+        linked = re.findall(r"\]\((https?:[^)]*)\)", text.split("\n## References\n")[0])
+        assert [link for link in linked if link not in shown] == there, name
+        for image in shown:
+            published = image.removeprefix("https://owner.github.io/name/")
+            assert (tmp_path / "_build" / "html" / published).is_file(), image

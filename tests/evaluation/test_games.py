@@ -37,10 +37,10 @@ from lectures_lib.evaluation import (
     exploitability,
     impulse_response,
     initial_states,
-    report,
     simulate,
 )
 from lectures_lib.evaluation.best_response import departed
+from lectures_lib.evaluation.distances import euler_distances
 from lectures_lib.evaluation.exploitability import _Search
 from lectures_lib.evaluation.views import HouseholdView
 from lectures_lib.solvers import euler_residuals
@@ -268,7 +268,7 @@ def test_an_endowment_counts_as_income_in_reports():
     policy = FixedAction(economy, 0.01)
     info = economy.step(rich, policy(rich), economy.no_luck(rich)).info
     spent = (economy.income(rich) - info["consumption"]) / info["consumption"]
-    found = report._residuals(economy, policy, rich, "planner")
+    found = euler_distances(economy, policy, rich, "planner")
     raw = euler_residuals(economy, policy, rich)
     assert (raw < -spent).all()
     torch.testing.assert_close(found, spent)
