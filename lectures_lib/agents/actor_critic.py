@@ -160,7 +160,10 @@ class ActorCritic(NetworkAgent):
         return level + self._value_scale[name] * value
 
     def fit_critic(self, rollout: Rollout) -> None:
-        """Move the critic, or its differences, towards what has followed."""
+        """Move the critic towards what has followed.
+
+        With `difference_critic`, differences towards differences.
+        """
         c = self.config
         with torch.no_grad():
             targets = {

@@ -330,7 +330,10 @@ class DQN(Agent):
         descend(self.optimizer, loss)
 
     def errors(self, name, drawn) -> Tensor:
-        """Temporal-difference errors (runs, n, replicates, agents)."""
+        """Temporal-difference errors (runs, n, replicates, agents).
+
+        In units of reward.
+        """
         c, learner = self.config, self.learners[name]
         fields = [drawn[f"{name} {field}"] for field in _FIELDS]
         inputs, chosen, reward, following = fields

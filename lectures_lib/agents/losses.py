@@ -48,7 +48,8 @@ def generalized_advantages(
     .. math:: A_t = \sum_{l\ge0} (\gamma\lambda)^l
               \bigl(r_{t+l} + \gamma V_{t+l+1} - V_{t+l}\bigr),
 
-    which is :func:`lambda_returns` less the critic's value, of its shapes.
+    which is :func:`lambda_returns` less the critic's value. Shapes
+    are as there.
     """
     return lambda_returns(rewards, values, discount, lam) - values[:-1]
 

@@ -223,7 +223,10 @@ class NetworkAgent(Agent):
 
     # ------------------------------------------------------------------ learning
     def credit(self, name: str, gain: Tensor) -> Tensor:
-        """What judges actions (..., agents or 1), given each agent's gain."""
+        """What actions are judged by, from each agent's gain.
+
+        Shape (..., agents), or (..., 1) where it is the same for all.
+        """
         credit = self.config.credit
         of_a_team = credit == "role" and self.economy.roles[name].team
         if credit == "team" or of_a_team:

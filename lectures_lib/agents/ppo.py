@@ -121,7 +121,10 @@ class PPO(ActorCritic):
 
     @torch.no_grad()
     def advantages(self, name, rollout) -> Tensor:
-        """Advantages (runs, T, groups, replicates, agents) of size one."""
+        """Advantages (runs, T, groups, replicates, agents).
+
+        They are scaled to a root mean square of one.
+        """
         c = self.config
         values = self.values(name, rollout.surveys[name]).movedim(1, 0)
         advantages = generalized_advantages(

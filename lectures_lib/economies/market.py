@@ -284,7 +284,10 @@ class Market(CapitalEconomy):
         return self.unit_cost(action.sum(-2, keepdim=True))
 
     def buy(self, action: Tensor, income: Tensor, price: Tensor) -> Tensor:
-        """Investment (*batch, N, M) at a price (*batch, 1, M)."""
+        """Investment (*batch, N, M) of households that act so.
+
+        They meet a price (*batch, 1, M).
+        """
         if self.action == "spending":
             return action * income.unsqueeze(-1) / price
         cost = (price * action).sum(-1, keepdim=True)
