@@ -113,7 +113,7 @@ def probing(seeds=5):
     for method, candidates in CANDIDATES.items():
         errors = search(method)
         best = min(errors, key=errors.get)
-        found = {"settings": best, "search": errors}
+        found = {"settings": best, "changes": candidates[best], "search": errors}
         yield f"{method}, best", row(method, candidates[best], range(seeds)) | found
     yield "Probing, best, own shocks", row("Probing", candidates[best] | OWN_SHOCKS, range(seeds))
 
