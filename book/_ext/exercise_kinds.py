@@ -21,7 +21,7 @@ class ShowTheKind(SphinxPostTransform):
             if colon and kind in KINDS:
                 badge = nodes.inline("", kind, classes=["exercise-kind"])
                 title.children = []
-                title += [badge, nodes.Text(rest), *others]
+                title += [badge, nodes.Text(rest[:1].upper() + rest[1:]), *others]
 
 
 def setup(app):

@@ -43,7 +43,7 @@ def titles(tmp_path):
 @pytest.mark.parametrize(
     ("written", "title", "badges"),
     [
-        ("In code: the *best* $x$", r"Exercise 1 the best \(x\)", ["In code"]),
+        ("In code: the *best* $x$", r"Exercise 1 The best \(x\)", ["In code"]),
         ("Open", "Exercise 1 (Open)", []),
         ("Twice: a title", "Exercise 1 (Twice: a title)", []),
         ("", "Exercise 1", []),
