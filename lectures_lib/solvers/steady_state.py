@@ -137,11 +137,12 @@ def find(
 
     def residual(capital: float) -> float:
         moved = riskless.fields.moved_by("choice")
-        stocks = {name: torch.full_like(template.capital, capital) for name in moved}
+        everywhere = torch.full_like(template.capital, capital)
+        state = template._replace(**dict.fromkeys(moved, everywhere))
         policy = FixedAction(riskless, action(capital))
-        return euler_residuals(riskless, policy, template._replace(**stocks), regime).mean().item()
+        return euler_residuals(riskless, policy, state, regime).mean().item()
 
-    # Widen a bracket around one, without help from the formula that is being verified.
+    # Widen a bracket around one, without help from the formula.
     low = high = 1.0
     while residual(low) < 0:
         low /= 2
