@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
+from benchmarks.primer import probing
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
 from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate, initial_states
@@ -188,3 +189,10 @@ def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
     ratio = report.moments["mean of capital"] / report.reference_moments["mean of capital"]
     furthest = max(abs(r["capital"] / exact["capital"] - 1) for r in rows)
     assert abs(ratio - 1) < 2 * furthest
+
+
+@pytest.mark.learning
+def test_a_seed_of_ppo_is_as_precise_as_its_row_beside_probing():
+    stored = PRIMER["probing"]["PPO, best"]
+    history, _, _ = probing.train("PPO", stored["changes"], stored["seeds"][:1])
+    assert 100 * history["error"][-1].max() < 2 * max(stored["curve"]["error_percent"][-1])

@@ -76,10 +76,23 @@ def train(method: str, changes: dict, seeds):
     return history, seconds, iterations
 
 
-def search(method: str) -> dict[str, float]:
+#: A second search for Probing alone, after the first: smaller batches, and half the rate.
+SMALLER = {
+    f"{groups} groups of {replicates}, rate {rate}": {
+        "groups": groups,
+        "replicates": replicates,
+        "policy_rate": rate,
+        "warm_up": 100,
+    }
+    for groups, replicates in ((8, 2), (4, 4), (4, 2))
+    for rate in (3e-3, 6e-3)
+}
+
+
+def search(method: str, candidates: dict[str, dict]) -> dict[str, float]:
     """Mean policy error of each candidate after training, over the search's seeds."""
     errors = {}
-    for label, changes in CANDIDATES[method].items():
+    for label, changes in candidates.items():
         history, _, _ = train(method, changes, SEARCH_SEEDS)
         errors[label] = float(history["error"][-1].mean())
         print(f"  {method}, {label}: {100 * errors[label]:.2f}%", flush=True)
@@ -111,11 +124,19 @@ def row(method: str, changes: dict, seeds) -> dict:
 def probing(seeds=5):
     """PPO and Probing at equal environment steps on Brock and Mirman's model."""
     for method, candidates in CANDIDATES.items():
-        errors = search(method)
+        errors = search(method, candidates)
         best = min(errors, key=errors.get)
         found = {"settings": best, "changes": candidates[best], "search": errors}
         yield f"{method}, best", row(method, candidates[best], range(seeds)) | found
     yield "Probing, best, own shocks", row("Probing", candidates[best] | OWN_SHOCKS, range(seeds))
 
 
-PARTS = {"probing": probing}
+def probing_smaller(seeds=5):
+    """Probing on Brock and Mirman's model, after a second search, over smaller batches."""
+    errors = search("Probing", SMALLER)
+    best = min(errors, key=errors.get)
+    found = {"settings": best, "changes": SMALLER[best], "search": errors}
+    yield "Probing, second search", row("Probing", SMALLER[best], range(seeds)) | found
+
+
+PARTS = {"probing": probing, "probing_smaller": probing_smaller}

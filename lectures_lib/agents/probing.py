@@ -1,6 +1,6 @@
 """Probing: try each action a little higher and a little lower, from every state visited.
 
-Chapter *Learning when shocks are inputs*. PPO's noise runs along whole paths, so that an advantage
+Chapter *Probing*. PPO's noise runs along whole paths, so that an advantage
 collects the effects of many actions. A simulator that can restart from any state allows a cleaner
 experiment (simultaneous perturbation, Spall 1992): from each visited state take the mean action
 plus and minus a probe, under the *same* shocks, and compare reward plus discounted value of what
