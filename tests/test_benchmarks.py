@@ -72,8 +72,7 @@ def test_every_stored_part_says_where_it_comes_from_and_can_be_made_again(name, 
     assert part in question(name).PARTS
     made = stored(name)["made"][part]
     assert made["command"].startswith("python ") and made["date"] and made["code"]
-    # The search for settings was made before machines and versions were written down.
-    assert made["device"] and (part == "tuning" or made["versions"]["torch"])
+    assert made["device"] and made["versions"]["torch"]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -70,6 +70,14 @@ def _steps_within(cell: Cell, setting: dict, seconds: float) -> int:
     return int(seconds / seconds_per_iteration(agent)) * agent.steps_per_iteration
 
 
+def defaults(seeds=10):
+    """Settings that the library comes with, on the seeds that are reported, for some learners."""
+    for privileges in dict.fromkeys(subsets(CORNERS) + subsets(("common", "differences"))):
+        name = "+".join(("planner", *privileges))
+        default = LEARNERS["ppo"].known(CELLS[name])["default"]
+        yield name, reported(CELLS[name], default, range(seeds), CELLS[name].steps)
+
+
 PARTS = {name: part_of(cell) for name, cell in CELLS.items()}
 PARTS |= {"+".join(("longer", *corner)): with_more_time(corner) for corner in subsets(CORNERS)}
-PARTS["effects"] = effects
+PARTS |= {"defaults": defaults, "effects": effects}

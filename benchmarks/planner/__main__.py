@@ -1,15 +1,15 @@
 """How precisely do learners solve the planner's problem, and how fast?
 
-Parts of `comparison.py` have one household, and the library's learners beside those of others,
-for whose settings `tuning.py` searches; parts of `many.py` have many households and goods.
-`whole_path.py` plans without risk, and without any rule.
+Parts of `one.py` have one household, parts of `many.py` many households and goods.
+`whole_path.py` plans without risk, and without any rule. Which privileges make a learner precise,
+and what another library's learners reach, is asked by `benchmarks/factorial`.
 """
 
 from benchmarks.harness import run
 
-from . import comparison, many, tuning, whole_path
+from . import many, one, whole_path
 
-PARTS = tuning.PARTS | comparison.PARTS | many.PARTS | whole_path.PARTS
+PARTS = one.PARTS | many.PARTS | whole_path.PARTS
 
 if __name__ == "__main__":
     run("planner", __doc__, PARTS)

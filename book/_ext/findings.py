@@ -20,6 +20,16 @@ SMALLEST = 1e-6  # in per cent; nobody reads more digits
 
 CAPTION = "What learners reach with one household"
 
+#: Learners of the factorial whose neighbours differ in one privilege, and their cells.
+PRIVILEGES = {
+    "PPO, its own luck": "planner",
+    "PPO, critic on differences": "planner+differences",
+    "PPO, common shocks": "planner+common",
+    "PPO, common shocks and differences": "planner+common+differences",
+    "SAC, its own luck": "sac",
+    "SAC, common shocks": "sac+common",
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +45,11 @@ def middle(rows: list[dict], key: str) -> float:
     return median(row[key] for row in rows)
 
 
+def factor(without: float, having: float) -> str:
+    """How many times smaller, with two digits."""
+    return f"{float(f'{without / having:.2g}'):g}"
+
+
 @cache
 def findings() -> dict[str, str]:
     """The numbers of the front page, each as it is printed there."""
@@ -46,10 +61,17 @@ def findings() -> dict[str, str]:
     few = [row for n in (2, 5) for row in market["market"][f"N = {n}, Probing"]]
     crowd = market["market_100"]["N = 100, Probing"]
     exact = {row["seed"]: row for row in market["collusion"]["exact, N = 2"]}
+    error = {
+        name: middle(stored("factorial")[name]["tuned"], "policy_error")
+        for name in PRIVILEGES.values()
+    }
     return {
         "constant-loss": percent(constant["loss"]),
         "constant-error": percent(constant["policy_error"]),
         "constant-spread": percent(100 - constant["capital_spread"]),
+        "precise-factor": factor(error["planner"], error["planner+common+differences"]),
+        "common-factor": factor(error["planner"], error["planner+common"]),
+        "differences-factor": factor(error["planner"], error["planner+differences"]),
         "exact-one": percent(100 * solvers["grids"]["planner, 1 x 1"]["largest"]),
         "exact-five": percent(100 * solvers["grids"]["market, 5 x 1"]["largest"]),
         "four-residual": percent(middle(four["Probing"], "euler_residual")),
@@ -87,10 +109,10 @@ class PlannerLearners(SphinxDirective):
 
     def run(self):
         self.env.note_reread()
-        stored_rows = stored("planner")
-        rows = {"best constant share": stored_rows["learners"]["best constant share"]}
-        for part in ("defaults", "tuned", "learners"):
-            rows |= {name: found for name, found in stored_rows[part].items() if name != "exact"}
+        searched, learners = stored("factorial"), stored("planner")["learners"]
+        rows = {"best constant share": learners["best constant share"]}
+        rows |= {name: searched[cell]["tuned"] for name, cell in PRIVILEGES.items()}
+        rows |= {name: learners[name] for name in ("Probing", "Analytic")}
         head = [
             "Learner",
             "Policy error",
@@ -99,10 +121,10 @@ class PlannerLearners(SphinxDirective):
             "Steps, millions",
             "Seconds",
         ]
-        learners = table(head, [self.row(name, found) for name, found in rows.items()])
-        learners.insert(0, nodes.title("", "", nodes.Text(CAPTION)))
-        self.add_name(learners)
-        return [learners]
+        shown = table(head, [self.row(name, found) for name, found in rows.items()])
+        shown.insert(0, nodes.title("", "", nodes.Text(CAPTION)))
+        self.add_name(shown)
+        return [shown]
 
     @staticmethod
     def row(name: str, found: list[dict]) -> list[nodes.Node]:

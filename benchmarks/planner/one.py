@@ -1,4 +1,4 @@
-"""One household: the table of chapter *Learning by a planner, with one household*.
+"""One household: the library's learners, for chapter *Learning by a planner: one household*.
 
 Each run has one thread; its seconds are those of the core that it used, so that other work on
 the machine does not shorten them. The parts `runs` and `steps` are timed by the wall clock.
@@ -12,24 +12,39 @@ from multiprocessing import get_context
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, stored
-from lectures_lib.agents import PPO
+from benchmarks.harness import CALIBRATIONS, timed
+from lectures_lib.agents import PPO, Analytic, Probing
 from lectures_lib.economies import Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate
 from lectures_lib.solvers import solve
 
-from .learners import LEARNERS, learn_for
-
-RIVAL_SECONDS = 120
-OURS = ("PPO, common shocks", "Probing", "Analytic")
-RIVALS = ("PPO, ordinary", "SB3 PPO", "SB3 SAC")
+#: The library's learners, with the settings that they come with, and for how many seconds.
+LEARNERS = {"PPO, common shocks": (PPO, 25), "Probing": (Probing, 25), "Analytic": (Analytic, 50)}
 
 
-def run(name, economy, seed, seconds, setting):
+def run(name, economy, seed):
     """Train once and judge; the numbers of one row and seed."""
     torch.set_num_threads(1)
-    policy, steps, took = learn_for(name, economy, seed, seconds, setting)
+    policy, steps, took = learn_for(*LEARNERS[name], economy, seed)
     return judge(policy, economy) | {"seed": seed, "steps": steps, "seconds": took}
+
+
+def learn_for(make, seconds: float, economy, seed: int):
+    """Train a learner for about `seconds` of one processor core.
+
+    Returns
+    -------
+    policy, steps, seconds
+    """
+    # Schedules follow steps, so a short trial run tells how many fit into the time. Its first
+    # iterations only warm the critic up and are left out.
+    trial = make(economy, seed=seed, device="cpu")
+    warm = trial.steps_per_iteration * (trial.config.warm_up + 5)
+    trial.learn(warm)
+    _, took = timed(trial.learn, warm + 30 * trial.steps_per_iteration)
+    agent = make(economy, seed=seed, device="cpu")
+    _, took = timed(agent.learn, int(seconds / (took / 30)) * agent.steps_per_iteration)
+    return agent.policy, agent.steps, took
 
 
 def judge(policy, economy):
@@ -89,41 +104,20 @@ def runs():
 
 
 def learners(seeds=5, processes=2):
-    """The library's own learners, between the best constant share and the exact rule."""
+    """Between the best constant share and the exact rule."""
     yield from _ours(Planner(), seeds, processes)
     yield "exact", [judge(solve(Planner()).policy, Planner())]
 
 
 def calibration(seeds=5, processes=2):
-    """The library's own with the same settings in another economy."""
+    """The same settings in another economy."""
     yield from _ours(Planner(**CALIBRATIONS["other"]), seeds, processes)
-
-
-def defaults(seeds=5, processes=2):
-    """The rivals with the settings they come with, 120 seconds a run."""
-    yield from _rivals("defaults", {name: {} for name in RIVALS}, seeds, processes)
-
-
-def tuned(seeds=5, processes=2):
-    """The rivals with the best settings that `tuning` has found and stored."""
-    found = stored("planner")["tuning"]
-    best = {name: found[name]["trials"][0]["setting"] for name in RIVALS}
-    yield from _rivals("tuned", best, seeds, processes)
 
 
 def _ours(economy, seeds, processes):
     yield "best constant share", [judge(best_fixed_action(economy), economy)]
-    jobs = [(n, (n, economy, s, LEARNERS[n].seconds, {})) for n in OURS for s in range(seeds)]
+    jobs = [(name, (name, economy, seed)) for name in LEARNERS for seed in range(seeds)]
     yield from runs_of(jobs, processes).items()
 
 
-def _rivals(label, settings, seeds, processes):
-    jobs = [
-        (f"{name}, {label}", (name, Planner(), s, RIVAL_SECONDS, setting))
-        for name, setting in settings.items()
-        for s in range(seeds)
-    ]
-    yield from runs_of(jobs, processes).items()
-
-
-PARTS = {f.__name__: f for f in (steps, runs, learners, calibration, defaults, tuned)}
+PARTS = {f.__name__: f for f in (steps, runs, learners, calibration)}
