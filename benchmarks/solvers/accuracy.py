@@ -1,4 +1,4 @@
-"""Residuals of solutions and their seconds: the table of chapter *Global solution*.
+"""Residuals of solutions and their seconds: the table of chapter *How exact is it?*.
 
 Residuals are those of automatic differentiation of the economy's own code, at states on the
 solution's ergodic set. Seconds begin when one small solution has warmed the libraries up.

@@ -1,4 +1,4 @@
-"""Do small errors add up? Den Haan's test of a policy. Chapter *Global solution*."""
+"""Do small errors add up? Den Haan's test of a policy. Chapter *How exact is it?*"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Impulse responses in nonlinear economies. Chapter *Global solution*."""
+"""Impulse responses in nonlinear economies. Chapter *What rules look like*."""
 
 from __future__ import annotations
 

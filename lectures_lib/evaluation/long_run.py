@@ -1,4 +1,4 @@
-"""When has an economy forgotten where it began? Chapter *Global solution*.
+"""When has an economy forgotten where it began? Chapter *What rules look like*.
 
 Moments of the long run must not depend on the first period. How fast an economy forgets it depends
 on depreciation, on productivity and on the policy, but it need not be known: shocks are inputs, so

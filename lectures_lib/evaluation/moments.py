@@ -1,4 +1,4 @@
-"""Moments of the long run, with their Monte Carlo errors. Chapter *Global solution*."""
+"""Moments of the long run, with their Monte Carlo errors. Chapter *What rules look like*."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Euler residuals of any policy, from the derivatives of the economy's own code.
 
-Chapter *Global solution*. Nothing here repeats an economy's formulas: automatic differentiation of
+Chapter *How exact is it?* Nothing here repeats an economy's formulas: automatic differentiation of
 :meth:`Economy.step` gives them, so that a formula and the code that simulates cannot disagree.
 """
 

@@ -1,4 +1,4 @@
-"""A fixed point of a map that jumps at a few nodes. Chapter *Global solution*.
+"""A fixed point of a map that jumps at a few nodes. Chapter *How exact is it?*
 
 A planner's problem need not be concave: where somebody hardly buys anything, two plans may be best
 in turn. If next period's worth is as after the first, the second is better, and the other way
