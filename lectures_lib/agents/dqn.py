@@ -1,7 +1,7 @@
 """Deep Q-learning (Mnih et al. 2015): a network for the values of all choices, fitted to targets
 that it helps to make.
 
-Chapter *From tables to networks* explains each part of this file, which reads from top to bottom.
+Chapter *Deep Q-learning* explains each part of this file, which reads from top to bottom.
 
 Differences from the paper: (i) the input is a vector and not an image, so that layers are fully
 connected, with SiLU activations; (ii) many economies are stepped at once, and are sent back to
@@ -234,7 +234,7 @@ class DQN(Agent):
     def iterate(self):
         """Live for some periods, remember them, and learn from some batches."""
         c = self.config
-        rewards = self.collect(self.world.restart(self.economy))
+        earned = self.collect(self.world.restart(self.economy))
         self._set_scales_and_rate()
         if self.iteration >= c.warm_up:
             for i in range(c.updates):
@@ -242,7 +242,7 @@ class DQN(Agent):
                 taken = (self.iteration - c.warm_up) * c.updates + i + 1
                 if taken % c.target_every == 0:
                     self.move_target()
-        return {f"{name} reward": r.flatten(1).mean(1) for name, r in rewards.items()}
+        return {f"{k} reward": r.flatten(1).mean(1) for k, r in earned.items()}
 
     def _set_scales_and_rate(self):
         c = self.config

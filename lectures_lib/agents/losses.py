@@ -179,7 +179,10 @@ def _check_time(rewards, values):
 
 
 def q_target(
-    rewards: Tensor, following: Tensor, discount: float, picked: Tensor | None = None
+    rewards: Tensor,
+    following: Tensor,
+    discount: float,
+    picked: Tensor | None = None,
 ) -> Tensor:
     r"""What a transition says that the value of its choice is (Watkins and Dayan 1992).
 
@@ -203,12 +206,14 @@ def q_target(
     """
     if following.shape[:-1] != rewards.shape:
         raise ValueError(
-            f"following {tuple(following.shape)} must have the shape of rewards "
-            f"{tuple(rewards.shape)} and one dimension more, for the choices."
+            f"following {tuple(following.shape)} must have the shape of "
+            f"rewards {tuple(rewards.shape)} and one dimension more, for "
+            "the choices."
         )
     if picked is None:
         return rewards + discount * following.amax(-1)
-    return rewards + discount * following.gather(-1, picked.unsqueeze(-1)).squeeze(-1)
+    value = following.gather(-1, picked.unsqueeze(-1)).squeeze(-1)
+    return rewards + discount * value
 
 
 def dueling_values(value: Tensor, advantages: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """A network for the values of choices, and the policy that takes the best of them.
 
-Chapter *From tables to networks*.
+Chapter *Deep Q-learning*.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Remembered transitions, for learners that use each of them many times (Lin 1992).
 
-Chapter *From tables to networks*.
+Chapter *Deep Q-learning*.
 """
 
 from __future__ import annotations
