@@ -293,7 +293,7 @@ class SAC(NetworkAgent):
 
     # ------------------------------------------------------------------ 3. learn
     def learn_from(self, batch):
-        """Fit the critics to a batch and, once they know something, move the policy."""
+        """Fit critics to a batch; once they know something, move the policy."""
         c = self.config
         loss = 0.0
         for name in self.learners:
