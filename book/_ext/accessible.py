@@ -9,9 +9,13 @@ ENTRY = ('role="doc-biblioentry"', 'role="listitem"')
 EMPTY_HEADER = re.compile(r"<th(?: [^>]*)?>\s*(?:<p>\s*</p>\s*)?</th>")
 
 
+# Every algorithm of a page has its steps in a section of this one name.
+STEPS = (' id="proof-content"', "")
+
+
 def mend(body: str) -> str:
-    """HTML of a page, with the roles of its bibliography and its tables' corners put right."""
-    return EMPTY_HEADER.sub("<td></td>", body.replace(*ENTRY))
+    """HTML of a page, with its bibliography's roles, tables' corners and names put right."""
+    return EMPTY_HEADER.sub("<td></td>", body.replace(*ENTRY).replace(*STEPS))
 
 
 def mend_page(app, pagename, templatename, context, doctree):

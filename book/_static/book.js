@@ -1,7 +1,7 @@
 // What scrolls can be reached with the keyboard, and what is printed is black on white.
 
 const SCROLLING =
-  ".bd-article :is(pre, table, figure, .output, div.math), mjx-container[display]";
+  ".bd-article :is(pre, table, figure, .output, .algorithm, div.math), mjx-container[display]";
 
 function makeScrollable(element) {
   if (element.scrollWidth > element.clientWidth + 1) {

@@ -6,7 +6,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 CONFIG = """
-extensions = ["myst_nb", "sphinx_exercise", "sphinxcontrib.bibtex", "reader_notebooks"]
+extensions = [
+    "myst_nb", "sphinx_exercise", "sphinx_proof", "sphinxcontrib.bibtex", "reader_notebooks"
+]
+proof_title_format = "%t"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 nb_execution_mode = "off"
 nb_mime_priority_overrides = [("notebooks", "text/plain", 0)]
@@ -27,8 +30,32 @@ chapter
 
 $$x$$ (eq-first)
 
+```{glossary}
+decision rule
+  Says what to do.
+```
+
 ```{bibliography}
 ```
+"""
+
+ALGORITHM = """
+```{prf:algorithm} Tables $Q$
+:label: alg-q
+
+**Inputs** a table $Q$.
+
+1. For $t = 0, 1, \\ldots$:
+   1. act, and see $r$;
+   2. learn:
+
+      $$
+      Q \\leftarrow r .
+      $$
+2. Stop.
+```
+
+By {prf:ref}`alg-q`, step 1.
 """
 
 BIB = "@book{judd, author={Kenneth Judd}, title={Numerical Methods}, publisher={MIT}, year=1998}"
@@ -94,6 +121,11 @@ def code(source="1 + 1", **metadata):
         ("By {eq}`eq-first`.", f"By [(1)]({PAGE}index.html#equation-eq-first)."),
         ("$$a &= b \\\\ c &= d$$", "$$\n\\begin{aligned}\na &= b \\\\ c &= d\n\\end{aligned}\n$$"),
         (
+            "A {term}`decision rule`, {term}`rules <decision rule>`.",
+            f"A [decision rule]({PAGE}index.html#term-decision-rule), "
+            f"[rules]({PAGE}index.html#term-decision-rule).",
+        ),
+        (
             "[the front](index.md), {doc}`index`",
             f"[the front]({PAGE}index.html), [Book]({PAGE}index.html)",
         ),
@@ -112,6 +144,12 @@ def code(source="1 + 1", **metadata):
         (
             "```{code-block} text\n:caption: Steps\n:linenos:\none\n  two\n```",
             "*Listing 1.1.* Steps\n\n```\n1  one\n2    two\n```",
+        ),
+        (
+            ALGORITHM,
+            "> **Algorithm 1.1 Tables $Q$**\n>\n> **Inputs** a table $Q$.\n>\n"
+            "> 1. For $t = 0, 1, \\ldots$:\n>\n>    1. act, and see $r$;\n>\n>    2. learn:\n>\n"
+            ">       $$Q \\leftarrow r .$$\n>\n> 2. Stop.\n\nBy Algorithm 1.1, step 1.",
         ),
         ("```{image} drawing.svg\n:alt: A map\n```", f"![A map]({PAGE}_images/drawing.svg)"),
     ],

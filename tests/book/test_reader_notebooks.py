@@ -139,7 +139,9 @@ def test_every_notebook_is_plain_markdown_with_the_numbers_and_links_of_its_page
         assert re.findall(r"\\tag\{(.*?)\}", text) == equations, name
         captions = [node.get_text().strip() for node in page.select(".caption-number")]
         listed = re.findall(
-            r"^(?:\*|> \*\*|<.*<b>)((?:Fig\.|Table|Listing|Exercise) [\d.]*\d)", text, re.M
+            r"^(?:\*|> \*\*|<.*<b>)((?:Fig\.|Table|Listing|Exercise|Algorithm) [\d.]*\d)",
+            text,
+            re.M,
         )
         assert sorted(listed) == sorted(captions), name
         address = f"https://owner.github.io/name/{name.with_suffix('.html')}"

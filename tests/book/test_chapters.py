@@ -1,0 +1,119 @@
+"""What makes the book's chapters lectures in an order (CONTRIBUTING.md, "A chapter")."""
+
+import re
+from pathlib import Path
+
+import exercise_kinds
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+ORDER = [(ROOT / chapter["file"]) for part in PARTS for chapter in part["chapters"]]
+CHAPTERS = [page for page in ORDER if page.with_suffix(".ipynb").exists()]
+
+MOST_WORDS, MOST_LINES, LONGEST_CELL = 3500, 130, 45
+FEWEST_WORDS = 3  # that lead to the glossary
+
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+KINDS = tuple(f"{kind}: " for kind in exercise_kinds.KINDS)
+
+
+def read(page):
+    return nbformat.read(page.with_suffix(".ipynb"), as_version=4).cells
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda page: f"{page.parent.name}/{page.name}")
+def chapter(request):
+    return request.param
+
+
+def prerequisites(page, cells):
+    """The pages to which the chapter's paragraph "You should know" links, without suffix."""
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    (known,) = re.findall(r"\*\*You should know\*\*(.*?)(?:\n\s*\n|\n:::|\Z)", text, re.S)
+    links = re.findall(r"\]\(([^)\s#:]+)\.(?:ipynb|md)(?:#[^)]*)?\)", known)
+    return [(page.parent / link).resolve() for link in links]
+
+
+def test_no_chapter_needs_itself_or_a_later_one(chapter):
+    earlier = ORDER[: ORDER.index(chapter)]
+    later = [
+        needed.name for needed in prerequisites(chapter, read(chapter)) if needed not in earlier
+    ]
+    assert not later, f'"You should know" of {chapter.name} leads to what is not read yet'
+
+
+def lengths(cells):
+    """Words of text, and lines of code in each visible cell; both outside of solutions."""
+    words, lines, in_solution = 0, [], False
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            for line in cell.source.splitlines():
+                in_solution = in_solution or "{solution-start}" in line
+                words += 0 if in_solution else len(line.split())
+                in_solution = in_solution and "{solution-end}" not in line
+        elif cell.cell_type == "code" and not in_solution:
+            if FOLDED.isdisjoint(cell.metadata.get("tags", ())):
+                lines.append(len([line for line in cell.source.splitlines() if line.strip()]))
+    return words, lines
+
+
+def test_a_chapter_is_one_lecture(chapter):
+    words, lines = lengths(read(chapter))
+    assert words <= MOST_WORDS, "shorten it, fold it, or make two chapters of it"
+    assert sum(lines) <= MOST_LINES, "fold code that is not the idea being taught"
+    assert max(lines, default=0) <= LONGEST_CELL, "divide the longest visible cell, or fold it"
+
+
+def exercises(cells):
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return re.findall(r"\{exercise-start\} *(.*)", text)
+
+
+def test_an_exercise_says_what_kind_of_work_it_is(chapter):
+    titles = exercises(read(chapter))
+    assert [title for title in titles if not title.startswith(KINDS)] == []
+
+
+@pytest.mark.parametrize(
+    "part", [part for part in PARTS if "numbered" in part], ids=lambda part: part["caption"]
+)
+def test_in_each_part_readers_write_at_least_two_algorithms(part):
+    titles = [t for chapter in part["chapters"] for t in exercises(read(ROOT / chapter["file"]))]
+    assert len([title for title in titles if title.startswith("In code: ")]) >= 2
+
+
+def test_a_chapter_links_words_to_the_glossary(chapter):
+    text = "\n".join(cell.source for cell in read(chapter) if cell.cell_type == "markdown")
+    words = set(re.findall(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`", text))
+    assert len(words) >= FEWEST_WORDS, "make the first use of a word of the glossary a {term}"
+
+
+def markdown(*lines):
+    return nbformat.v4.new_markdown_cell("\n".join(lines))
+
+
+def code(*lines, tags=()):
+    return nbformat.v4.new_code_cell("\n".join(lines), metadata={"tags": list(tags)})
+
+
+def test_solutions_and_folded_code_are_not_counted():
+    cells = [
+        markdown("one two", "three"),
+        code("x = 1", "", "y = 2"),
+        code("plot(x)", tags=["hide-input"]),
+        markdown("```{exercise-start} In code: four", "```", "```{solution-start} ex", "not this"),
+        code("z = 3"),
+        markdown("nor this", "```{solution-end}", "```", "last"),
+        code("done()"),
+    ]
+    assert lengths(cells) == (3 + 4 + 1 + 2, [2, 1])
+
+
+def test_links_of_what_one_should_know_are_found_and_others_are_not():
+    page = ROOT / "book/part/chapter"
+    known = "**You should know** [a](other.ipynb), [b](../front/notation.md#here), [c](https://d.e)"
+    found = prerequisites(page, [markdown(f"{known}.", "", "**The new idea.** [f](later.ipynb).")])
+    assert found == [ROOT / "book/part/other", ROOT / "book/front/notation"]
