@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017), with shocks that replicates share.
 
-Chapter *Learning when shocks are inputs* explains each part of this file; it reads from top to
-bottom, and `actor_critic.py` holds what other learners also do: restarting economies, simulating
-them and fitting the critic.
+Chapter *Proximal policy optimisation* explains each part of this file, and *Learning when shocks
+are inputs* what sharing them is good for. It reads from top to bottom, and `actor_critic.py` holds
+what other learners also do: restarting economies, simulating them and fitting the critic.
 
 Differences from the paper: (i) replicates of a group receive the same shocks, the critic is fitted
 on differences within the group and advantages are differences within the group, each of which can
