@@ -46,8 +46,9 @@ def middle(rows: list[dict], key: str) -> float:
 
 
 def factor(without: float, having: float) -> str:
-    """How many times smaller, with two digits."""
-    return f"{float(f'{without / having:.2g}'):g}"
+    """How many times smaller."""
+    times = without / having
+    return f"{times:.1f}" if times < 10 else f"{times:.0f}"
 
 
 @cache
