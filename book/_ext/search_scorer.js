@@ -1,7 +1,8 @@
-// Sphinx's scores, but the chapter that explains a word comes before the code that has its name.
+// Sphinx's scores, but the chapter that explains a word (see glossary_index.py) comes before the
+// glossary, and the code that has its name comes last.
 var Scorer = {
   score: ([docname, title, anchor, description, score]) =>
-    docname === "book/api" ? score - 100 : score,
+    score - ({ "book/api": 100, "book/front/glossary": 60 }[docname] ?? 0),
   objNameMatch: 11,
   objPartialMatch: 6,
   objPrio: { 0: 15, 1: 5, 2: -5 },

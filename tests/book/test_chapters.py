@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import exercise_kinds
 import nbformat
 import pytest
 import yaml
@@ -13,9 +14,10 @@ ORDER = [(ROOT / chapter["file"]) for part in PARTS for chapter in part["chapter
 CHAPTERS = [page for page in ORDER if page.with_suffix(".ipynb").exists()]
 
 MOST_WORDS, MOST_LINES, LONGEST_CELL = 3500, 130, 45
+FEWEST_WORDS = 3  # that lead to the glossary
 
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-KINDS = ("Warm-up: ", "By hand: ", "In code: ", "Open: ")
+KINDS = tuple(f"{kind}: " for kind in exercise_kinds.KINDS)
 
 
 def read(page):
@@ -81,6 +83,12 @@ def test_an_exercise_says_what_kind_of_work_it_is(chapter):
 def test_in_each_part_readers_write_at_least_two_algorithms(part):
     titles = [t for chapter in part["chapters"] for t in exercises(read(ROOT / chapter["file"]))]
     assert len([title for title in titles if title.startswith("In code: ")]) >= 2
+
+
+def test_a_chapter_links_words_to_the_glossary(chapter):
+    text = "\n".join(cell.source for cell in read(chapter) if cell.cell_type == "markdown")
+    words = set(re.findall(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`", text))
+    assert len(words) >= FEWEST_WORDS, "make the first use of a word of the glossary a {term}"
 
 
 def markdown(*lines):

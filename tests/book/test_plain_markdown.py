@@ -30,6 +30,11 @@ chapter
 
 $$x$$ (eq-first)
 
+```{glossary}
+decision rule
+  Says what to do.
+```
+
 ```{bibliography}
 ```
 """
@@ -115,6 +120,11 @@ def code(source="1 + 1", **metadata):
         ("$$y$$ (eq-second)\n\nSee {eq}`eq-second`.", "$$\ny \\tag{1.1}\n$$\n\nSee (1.1)."),
         ("By {eq}`eq-first`.", f"By [(1)]({PAGE}index.html#equation-eq-first)."),
         ("$$a &= b \\\\ c &= d$$", "$$\n\\begin{aligned}\na &= b \\\\ c &= d\n\\end{aligned}\n$$"),
+        (
+            "A {term}`decision rule`, {term}`rules <decision rule>`.",
+            f"A [decision rule]({PAGE}index.html#term-decision-rule), "
+            f"[rules]({PAGE}index.html#term-decision-rule).",
+        ),
         (
             "[the front](index.md), {doc}`index`",
             f"[the front]({PAGE}index.html), [Book]({PAGE}index.html)",

@@ -3,28 +3,16 @@
 Each page is opened once and everything on it unfolded; what is found then is judged test by test.
 """
 
-import functools
-import http.server
 import re
-import shutil
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-BROWSERS = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-]
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 # The package's sources are listings of one kind, and the door leads on to the first page.
 PAGES = sorted(
     page
@@ -34,13 +22,6 @@ PAGES = sorted(
 )
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
-
-pytestmark = [
-    pytest.mark.skipif(not PAGES, reason=f"no book in {HTML}: run `make book` first"),
-    pytest.mark.skipif(
-        BROWSER is None, reason="no browser: install Debian's package chromium, or Google Chrome"
-    ),
-]
 
 # And nothing fades from one colour into another while it is looked at.
 UNFOLD = """() => {
@@ -123,38 +104,7 @@ ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 SCROLLING = {"runOnly": "scrollable-region-focusable"}
 
 
-@pytest.fixture(scope="module")
-def address():
-    """Where the book is served: in the folder of the host that it was built for, as 404 says."""
-    folder = re.search(r'"(/[^"]*)_static/', (HTML / "404.html").read_text(encoding="utf-8"))[1]
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def translate_path(self, path):
-            return super().translate_path("/" + path.removeprefix(folder))
-
-        def log_message(self, *message):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=HTML)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{folder}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        # No name leads anywhere: what a page asks of others is noticed, and not sent.
-        offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=[offline])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module", params=PAGES)
+@pytest.fixture(scope="module", params=PAGES or [None])
 def page(request, address, browser):
     """What is found on a page, looked at in all the ways that the tests ask about."""
     found = SimpleNamespace(name=request.param, said=[], asked=[], widths={}, violations=[])
@@ -219,8 +169,8 @@ def test_the_page_says_what_it_is_where_its_address_is_shared(page):
         assert page.lacking == []
 
 
-def test_the_books_address_leads_to_a_page():
-    door = (HTML / "index.html").read_text(encoding="utf-8")
+def test_the_books_address_leads_to_a_page(html):
+    door = (html / "index.html").read_text(encoding="utf-8")
     assert re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', door)[1] in PAGES
 
 
