@@ -117,7 +117,7 @@ def _code(function, documented) -> str:
     if documented or code.count('"""') < 2:
         return code
     head, _, body = code.split('"""', 2)
-    return head.rstrip() + body
+    return head.removesuffix("r").rstrip() + body
 
 
 def stored(name: str) -> dict:

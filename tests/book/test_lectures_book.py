@@ -56,6 +56,10 @@ class Shown:
     def bare(self):
         return self
 
+    def raw(self):
+        r"""Of one, with $\sum$."""
+        return self
+
     def wide(self):
         return "a line that is wider than the seventy-six characters of a page's column"
 
@@ -67,6 +71,9 @@ def test_code_is_shown_as_a_page_shows_it():
     )
     assert source(Shown.sum, documented=False).data == (
         "```python\ndef sum(self, x):\n    return self + x\n```"
+    )
+    assert source(Shown.raw, documented=False).data == (
+        "```python\ndef raw(self):\n    return self\n```"
     )
     assert source(Shown.sum, Shown.bare, first="def bare", last="return").data == (
         "```python\ndef bare(self):\n    return self\n```"
