@@ -120,7 +120,7 @@ def ppo_known(cell: Cell) -> dict[str, dict]:
     `default` is the library's: that of `PPOConfig` with common shocks, and without them that of
     `PPOConfig.ordinary`. `large batches` is what a review of this book has found for a learner with
     its own shocks; `large steps` and `little noise` have served well with common shocks, for four
-    households and for Brock and Mirman's model.
+    households and for Brock and Mirman's model, and `many restarts` there without them.
     """
     common = "common" in cell.privileges
     default = {
@@ -166,6 +166,7 @@ def ppo_known(cell: Cell) -> dict[str, dict]:
             "paired_starts": True,
         },
         "little noise": {"horizon": 8, "last_noise": 0.02},
+        "many restarts": {"horizon": 8, "last_noise": 0.1, "restart": 0.3},
     }
     return {label: default | change for label, change in changes.items()}
 

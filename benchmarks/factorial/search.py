@@ -1,6 +1,6 @@
 """The search for a cell's setting, by optuna; one that was interrupted goes on where it stood.
 
-Every cell gets the same: 32 settings, the first of which are the known ones. Each is trained anew
+Every cell gets the same: 33 settings, the first of which are the known ones. Each is trained anew
 for a quarter of the cell's steps on three seeds that are not reported. Of those drawn from the
 space (tree-structured Parzen estimator) the best quarter so far, and of the known ones all, are
 trained anew for all of the steps (asynchronous successive halving). The best has the smallest
