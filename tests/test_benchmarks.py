@@ -193,5 +193,5 @@ def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
 @pytest.mark.learning
 def test_a_seed_of_ppo_is_as_precise_as_its_row_beside_probing():
     stored = PRIMER["probing"]["PPO, best"]
-    history, _, _ = probing.train("PPO", stored["changes"], stored["seeds"][:1])
+    history, _, _ = probing.trained("PPO", stored["changes"], stored["seeds"][:1])
     assert 100 * history["error"][-1].max() < 2 * max(stored["curve"]["error_percent"][-1])

@@ -47,10 +47,17 @@ def config_of(method: str, common: bool, changes: dict):
     return kind(**changes) if common else kind.ordinary(**changes)
 
 
-def train(method: str, config, economy, seeds):
-    """Train and judge now and then; errors have shape (records, seeds)."""
+def train(kind: type, config, economy, seeds, steps: int):
+    """Train an agent and judge it now and then.
+
+    Returns
+    -------
+    history, seconds, iterations
+        Errors in the history have shape (records, seeds); processor seconds of each record are
+        those of all seeds, without the judging.
+    """
     exact = solve(economy)
-    agent = KINDS[method][0](economy, seeds=seeds, config=config, device="cpu")
+    agent = kind(economy, seeds=seeds, config=config, device="cpu")
     judging, seconds = 0.0, []
     started = time.process_time()
 
@@ -62,18 +69,19 @@ def train(method: str, config, economy, seeds):
         judging += time.process_time() - paused
         return {
             "error": report.policy_error_mean,
+            "residual": report.euler_residual_mean,
             "loss": report.consumption_equivalent_loss,
             "standard error": report.loss_standard_error,
         }
 
-    iterations = STEPS[method] // agent.steps_per_iteration
+    iterations = steps // agent.steps_per_iteration
     history = agent.learn(
         iterations * agent.steps_per_iteration,
         callback=judge,
         callback_every=max(1, iterations // RECORDS),
         show_progress=False,
     )
-    return history, seconds
+    return history, seconds, iterations
 
 
 def interquartile(x: np.ndarray) -> tuple[float, float, float]:
@@ -93,7 +101,7 @@ def search(method: str, common: bool) -> dict[str, float]:
     errors = {}
     for label, changes in CANDIDATES[method].items():
         config = config_of(method, common, changes)
-        history, _ = train(method, config, BrockMirman(), SEARCH_SEEDS)
+        history, _, _ = train(KINDS[method][0], config, BrockMirman(), SEARCH_SEEDS, STEPS[method])
         errors[label] = float(history["error"][-1].mean())
         print(f"  {method} common={common} {label}: {100 * errors[label]:.2f}%", flush=True)
     return errors
@@ -102,7 +110,7 @@ def search(method: str, common: bool) -> dict[str, float]:
 def row(method, common, economy, label, seeds) -> dict:
     """What is stored of a method on an economy."""
     config = config_of(method, common, CANDIDATES[method][label])
-    history, seconds = train(method, config, economy, seeds)
+    history, seconds, _ = train(KINDS[method][0], config, economy, seeds, STEPS[method])
     error, low, high = interquartile(history["error"][-1])
     loss, loss_low, loss_high = interquartile(history["loss"][-1])
     return {

@@ -9,18 +9,15 @@ with more steps the default number of replicates was the worst of three for both
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import BrockMirman
-from lectures_lib.evaluation import evaluate
-from lectures_lib.solvers import solve
+
+from .actor_critics import train
 
 SEARCH_SEEDS = (100, 101, 102)
 STEPS = 300_000
-RECORDS = 8
 #: Both end with the same noise or probe and look at eight periods at a time, as PPO's search in
 #: `actor_critics` has found.
 KINDS = {
@@ -45,35 +42,10 @@ CANDIDATES = {
 OWN_SHOCKS = {"common_shocks": False, "difference_critic": False}
 
 
-def train(method: str, changes: dict, seeds):
-    """Train and judge now and then; records have shape (records, seeds)."""
+def trained(method: str, changes: dict, seeds):
+    """What :func:`.actor_critics.train` returns for a candidate."""
     kind, config, common = KINDS[method]
-    economy = BrockMirman()
-    exact = solve(economy)
-    agent = kind(economy, seeds=seeds, config=config(**(common | changes)), device="cpu")
-    judging, seconds = 0.0, []
-    started = time.process_time()
-
-    def judge(agent):
-        nonlocal judging
-        paused = time.process_time()
-        seconds.append(paused - started - judging)
-        report = evaluate(agent.policy, economy, exact, paths=128)
-        judging += time.process_time() - paused
-        return {
-            "error": report.policy_error_mean,
-            "residual": report.euler_residual_mean,
-            "loss": report.consumption_equivalent_loss,
-        }
-
-    iterations = STEPS // agent.steps_per_iteration
-    history = agent.learn(
-        iterations * agent.steps_per_iteration,
-        callback=judge,
-        callback_every=max(1, iterations // RECORDS),
-        show_progress=False,
-    )
-    return history, seconds, iterations
+    return train(kind, config(**(common | changes)), BrockMirman(), seeds, STEPS)
 
 
 #: A second search for Probing alone, after the first: smaller batches, and half the rate.
@@ -93,7 +65,7 @@ def search(method: str, candidates: dict[str, dict]) -> dict[str, float]:
     """Mean policy error of each candidate after training, over the search's seeds."""
     errors = {}
     for label, changes in candidates.items():
-        history, _, _ = train(method, changes, SEARCH_SEEDS)
+        history, _, _ = trained(method, changes, SEARCH_SEEDS)
         errors[label] = float(history["error"][-1].mean())
         print(f"  {method}, {label}: {100 * errors[label]:.2f}%", flush=True)
     return errors
@@ -101,7 +73,7 @@ def search(method: str, candidates: dict[str, dict]) -> dict[str, float]:
 
 def row(method: str, changes: dict, seeds) -> dict:
     """What is stored of a method; its numbers are medians over seeds."""
-    history, seconds, iterations = train(method, changes, seeds)
+    history, seconds, iterations = trained(method, changes, seeds)
     last = {name: 100 * history[name][-1] for name in ("error", "residual", "loss")}
     return {
         "error_percent": float(np.median(last["error"])),
