@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import fields
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def soon(monkeypatch):
     monkeypatch.setattr(report_module, "burn_in", lambda policy, economy: 50)
     monkeypatch.setattr(report_module, "SHORTEST", 50)
     monkeypatch.setattr(report_module, "KEPT", 50)
+    monkeypatch.setattr(report_module, "_LAST", WeakKeyDictionary())
 
 
 def consume(share, economy=GROWTH):
@@ -172,6 +174,31 @@ def test_a_seed_gives_the_same_report_and_another_seed_another():
     assert str(first) == str(again)
     assert first.consumption_equivalent_loss == again.consumption_equivalent_loss
     assert first.consumption_equivalent_loss != other.consumption_equivalent_loss
+
+
+def test_an_exact_rule_is_followed_once_and_any_other_reference_each_time(soon, monkeypatch):
+    followed, follow = [], report_module._follow
+
+    def counting(policy, *asked):
+        followed.append(policy)
+        return follow(policy, *asked)
+
+    monkeypatch.setattr(report_module, "_follow", counting)
+    exact, half = solve(GROWTH), consume(0.5)
+    first = evaluate(half, GROWTH, exact, paths=PATHS)
+    again = evaluate(half, GROWTH, exact, paths=PATHS)
+    assert followed.count(exact.policy) == 1
+    assert first.consumption_equivalent_loss == again.consumption_equivalent_loss
+    assert first.reference_moments == again.reference_moments
+    evaluate(half, GROWTH, exact, paths=PATHS, seed=1)
+    richer = BrockMirman(alpha=0.4)
+    evaluate(half, richer, exact, paths=PATHS, seed=1)
+    assert followed.count(exact.policy) == 3
+    # Another rule may go on learning and be the same object.
+    for _ in range(2):
+        evaluate(half, GROWTH, moody(0.6), paths=PATHS)
+        evaluate(half, GROWTH, half, paths=PATHS)
+    assert followed.count(half) == 4 + 2 + 2 * 2
 
 
 def test_a_report_prints_as_a_table(as_runs):
