@@ -22,7 +22,7 @@ from itertools import combinations
 
 import optuna
 
-from benchmarks.harness import solved
+from benchmarks.harness import CALIBRATIONS, solved
 from lectures_lib.agents import PPO, SAC, PPOConfig, SACConfig
 from lectures_lib.economies import BrockMirman, Market, Planner
 
@@ -38,6 +38,8 @@ def economy_of(name: str):
         "planner_4": Planner(4),
         "brock_mirman": BrockMirman(),
         "market": Market(2),
+        # Nothing is searched there.
+        "planner_other": Planner(**CALIBRATIONS["other"]),
     }[name]
     return economy, solved(economy, "markov perfect" if name == "market" else None)
 

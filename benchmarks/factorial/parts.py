@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.harness import seconds_per_iteration, stored
 from lectures_lib.agents import PPO
 
-from .cells import CELLS, CORNERS, LEARNERS, Cell, economy_of, subsets
+from .cells import CELLS, CORNERS, LEARNERS, PRIVILEGES, Cell, economy_of, subsets
 from .effects import effects
 from .learning import configured, error_of, reported
 from .search import TUNING_SEEDS, best_setting, search, summary
@@ -85,6 +87,15 @@ def defaults(seeds=10):
         yield name, reported(CELLS[name], default, range(seeds), CELLS[name].steps)
 
 
+def calibration(seeds=10):
+    """The best settings of some learners, on a calibration on which nothing was searched."""
+    for privileges in (*subsets(("common", "differences")), PRIVILEGES):
+        name = "+".join(("planner", *privileges))
+        cell = replace(CELLS[name], economy="planner_other")
+        setting = stored("factorial")[name]["search"]["setting"]
+        yield name, reported(cell, setting, range(seeds), cell.steps)
+
+
 PARTS = {name: part_of(cell) for name, cell in CELLS.items()}
 PARTS |= {"+".join(("longer", *corner)): with_more_time(corner) for corner in subsets(CORNERS)}
-PARTS |= {"defaults": defaults, "effects": effects}
+PARTS |= {"defaults": defaults, "calibration": calibration, "effects": effects}
