@@ -26,8 +26,8 @@ PRIVILEGES = {
     "PPO, critic on differences": "planner+differences",
     "PPO, common shocks": "planner+common",
     "PPO, common shocks and differences": "planner+common+differences",
-    "SAC, its own luck": "sac",
-    "SAC, common shocks": "sac+common",
+    "SAC, its own luck, critic of its choice": "sac",
+    "SAC, common shocks, critic of its choice": "sac+common",
 }
 
 logger = logging.getLogger(__name__)
@@ -66,12 +66,15 @@ def findings() -> dict[str, str]:
         name: middle(stored("factorial")[name]["tuned"], "policy_error")
         for name in PRIVILEGES.values()
     }
+    best = stored("factorial")["effects"]["planner: common, others at their best"]
     return {
         "constant-loss": percent(constant["loss"]),
         "constant-error": percent(constant["policy_error"]),
         "constant-spread": percent(100 - constant["capital_spread"]),
         "precise-factor": factor(error["planner"], error["planner+common+differences"]),
         "common-factor": factor(error["planner"], error["planner+common"]),
+        "best-factor": f"{best['factor']:.0f}",
+        "best-interval": f"{best['low']:.0f} to {best['high']:.0f}",
         "differences-factor": factor(error["planner"], error["planner+differences"]),
         "exact-one": percent(100 * solvers["grids"]["planner, 1 x 1"]["largest"]),
         "exact-five": percent(100 * solvers["grids"]["market, 5 x 1"]["largest"]),
