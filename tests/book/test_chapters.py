@@ -15,6 +15,7 @@ CHAPTERS = [page for page in ORDER if page.with_suffix(".ipynb").exists()]
 
 MOST_WORDS, MOST_LINES, LONGEST_CELL = 3500, 130, 45
 FEWEST_WORDS = 3  # that lead to the glossary
+FEWEST_EXERCISES, MOST_EXERCISES = 2, 6
 
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 KINDS = tuple(f"{kind}: " for kind in exercise_kinds.KINDS)
@@ -43,6 +44,24 @@ def test_no_chapter_needs_itself_or_a_later_one(chapter):
         needed.name for needed in prerequisites(chapter, read(chapter)) if needed not in earlier
     ]
     assert not later, f'"You should know" of {chapter.name} leads to what is not read yet'
+
+
+INTRO = (ROOT / "book/intro.md").read_text()
+PLAN = INTRO[INTRO.index("{list-table} Ten weeks") :].partition("\n```")[0]
+ROUTES = {
+    "the economist's route": INTRO.partition("**You are an economist**")[2].partition("\n\n")[0],
+    "the course of ten weeks": PLAN,
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_route_leads_through_what_its_chapters_need(route):
+    links = re.findall(r"\]\(([^)\s#:]+)\.(?:ipynb|md)", ROUTES[route])
+    pages = list(dict.fromkeys(ROOT / "book" / link for link in links))
+    for i, page in enumerate(pages):
+        needed = prerequisites(page, read(page)) if page in CHAPTERS else []
+        missing = [other.name for other in needed if other in CHAPTERS and other not in pages[:i]]
+        assert not missing, f"{route}: {page.name} needs {missing} before it"
 
 
 def lengths(cells):
@@ -117,3 +136,38 @@ def test_links_of_what_one_should_know_are_found_and_others_are_not():
     known = "**You should know** [a](other.ipynb), [b](../front/notation.md#here), [c](https://d.e)"
     found = prerequisites(page, [markdown(f"{known}.", "", "**The new idea.** [f](later.ipynb).")])
     assert found == [ROOT / "book/part/other", ROOT / "book/front/notation"]
+
+
+def texts(cells):
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def test_a_chapter_has_the_parts_that_readers_look_for(chapter):
+    text = texts(read(chapter))
+    for part in ("**You should know**", "**The new idea.**", "**The check.**", "**Time to run.**"):
+        assert part in text, f"the box at the beginning lacks {part}"
+    assert "## What was found" in text
+    assert re.search(r"## Further reading\n.*\{cite:[pt]\}", text, re.S), "nothing to read further"
+    assert FEWEST_EXERCISES <= text.count("{exercise-start}") <= MOST_EXERCISES
+
+
+def test_every_figure_is_referred_to(chapter):
+    cells = read(chapter)
+    named = re.findall(r":name: (fig-[\w-]+)", texts(cells))
+    named += [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for cell in cells
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert [name for name in named if f"{{numref}}`{name}`" not in texts(cells)] == []
+
+
+def test_running_text_and_results_name_no_commit(chapter):
+    printed = [
+        output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        for cell in read(chapter)
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    ]
+    told = texts(read(chapter)) + "\n".join(map("".join, printed))
+    assert not re.search(r"-dirty|not yet measured|what we had hoped for", told)
