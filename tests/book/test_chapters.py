@@ -171,3 +171,9 @@ def test_running_text_and_results_name_no_commit(chapter):
     ]
     told = texts(read(chapter)) + "\n".join(map("".join, printed))
     assert not re.search(r"-dirty|not yet measured|what we had hoped for", told)
+
+
+def test_a_chapter_runs_on_a_laptop_and_on_binder(chapter):
+    measured = nbformat.read(chapter.with_suffix(".ipynb"), as_version=4).metadata["running_time"]
+    assert measured["cpu"]["seconds"] <= 90, "shorten a run, and measure on a quiet machine"
+    assert measured["cpu"]["memory"] <= 1.5, "Binder has little more, in gigabytes"
