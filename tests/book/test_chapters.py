@@ -25,6 +25,11 @@ def read(page):
     return nbformat.read(page.with_suffix(".ipynb"), as_version=4).cells
 
 
+def texts(cells):
+    """All Markdown of a chapter."""
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
 @pytest.fixture(params=CHAPTERS, ids=lambda page: f"{page.parent.name}/{page.name}")
 def chapter(request):
     return request.param
@@ -32,8 +37,7 @@ def chapter(request):
 
 def prerequisites(page, cells):
     """The pages to which the chapter's paragraph "You should know" links, without suffix."""
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    (known,) = re.findall(r"\*\*You should know\*\*(.*?)(?:\n\s*\n|\n:::|\Z)", text, re.S)
+    (known,) = re.findall(r"\*\*You should know\*\*(.*?)(?:\n\s*\n|\n:::|\Z)", texts(cells), re.S)
     links = re.findall(r"\]\(([^)\s#:]+)\.(?:ipynb|md)(?:#[^)]*)?\)", known)
     return [(page.parent / link).resolve() for link in links]
 
@@ -87,8 +91,7 @@ def test_a_chapter_is_one_lecture(chapter):
 
 
 def exercises(cells):
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return re.findall(r"\{exercise-start\} *(.*)", text)
+    return re.findall(r"\{exercise-start\} *(.*)", texts(cells))
 
 
 def test_an_exercise_says_what_kind_of_work_it_is(chapter):
@@ -105,8 +108,7 @@ def test_in_each_part_readers_write_at_least_two_algorithms(part):
 
 
 def test_a_chapter_links_words_to_the_glossary(chapter):
-    text = "\n".join(cell.source for cell in read(chapter) if cell.cell_type == "markdown")
-    words = set(re.findall(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`", text))
+    words = set(re.findall(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`", texts(read(chapter))))
     assert len(words) >= FEWEST_WORDS, "make the first use of a word of the glossary a {term}"
 
 
@@ -136,10 +138,6 @@ def test_links_of_what_one_should_know_are_found_and_others_are_not():
     known = "**You should know** [a](other.ipynb), [b](../front/notation.md#here), [c](https://d.e)"
     found = prerequisites(page, [markdown(f"{known}.", "", "**The new idea.** [f](later.ipynb).")])
     assert found == [ROOT / "book/part/other", ROOT / "book/front/notation"]
-
-
-def texts(cells):
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 def test_a_chapter_has_the_parts_that_readers_look_for(chapter):
