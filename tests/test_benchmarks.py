@@ -93,7 +93,7 @@ def test_the_row_of_the_best_constant_share():
 
 @pytest.mark.learning
 def test_a_seed_of_ppo_is_as_precise_as_its_row():
-    rows = STORED["learners"]["PPO, common shocks"]
+    rows = STORED["learners"]["PPO"]
     agent = PPO(ECONOMY, seed=rows[0]["seed"], device="cpu")
     agent.learn(rows[0]["steps"])
     report = judge(agent.policy)

@@ -77,7 +77,7 @@ def at_full_size(config):
 
 # ---------------------------------------------------------------------- 1, 4 and 100 households
 LEARNERS_4 = {
-    "PPO, common shocks": (PPO, BY_PPO, PPO_4),
+    "PPO": (PPO, BY_PPO, PPO_4),
     "Probing": (Probing, FOUR, PROBING_4),
 }
 
@@ -93,7 +93,7 @@ def planner_4(seeds=3):
     """PPO and Probing with four households."""
     economy = Planner(4)
     policy, done = learned_with_four(seeds)
-    yield "PPO, common shocks", learned(PPO, economy, BY_PPO, PPO_4, seeds)
+    yield "PPO", learned(PPO, economy, BY_PPO, PPO_4, seeds)
     yield "Probing", judged(policy, economy, **done)
     full = learned(Probing, economy, at_full_size(FOUR), PROBING_4, seeds)
     yield "the same, second moments at full size", full

@@ -19,7 +19,7 @@ from lectures_lib.evaluation import best_fixed_action, evaluate
 from lectures_lib.solvers import solve
 
 #: The library's learners, with the settings that they come with, and for how many seconds.
-LEARNERS = {"PPO, common shocks": (PPO, 25), "Probing": (Probing, 25), "Analytic": (Analytic, 50)}
+LEARNERS = {"PPO": (PPO, 25), "Probing": (Probing, 25), "Analytic": (Analytic, 50)}
 
 
 def run(name, economy, seed):
