@@ -99,12 +99,31 @@ def test_an_exercise_says_what_kind_of_work_it_is(chapter):
     assert [title for title in titles if not title.startswith(KINDS)] == []
 
 
+def written_and_checked(cells):
+    """How many exercises "In code" have a claim in their solution."""
+    kind, found = "", set()
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            starts = exercises([cell])
+            kind = (i, starts[-1]) if starts else kind
+        elif kind and kind[1].startswith("In code: ") and "claim(" in cell.source:
+            found.add(kind)
+    return len(found)
+
+
 @pytest.mark.parametrize(
     "part", [part for part in PARTS if "numbered" in part], ids=lambda part: part["caption"]
 )
-def test_in_each_part_readers_write_at_least_two_algorithms(part):
-    titles = [t for chapter in part["chapters"] for t in exercises(read(ROOT / chapter["file"]))]
-    assert len([title for title in titles if title.startswith("In code: ")]) >= 2
+def test_in_each_part_readers_write_at_least_two_algorithms_that_are_checked(part):
+    chapters = [read(ROOT / chapter["file"]) for chapter in part["chapters"]]
+    assert sum(map(written_and_checked, chapters)) >= 2
+
+
+def test_only_exercises_in_code_whose_solution_claims_something_are_counted():
+    start, claims = "```{exercise-start} %s\n```\n```{solution-start} ex\n```", code("claim(x)")
+    begin = [markdown(start % title) for title in ("Open: a", "In code: b", "In code: c")]
+    assert written_and_checked([claims, begin[0], claims, begin[1], code("x = 1")]) == 0
+    assert written_and_checked([begin[1], code("x = 1"), claims, claims, begin[2], claims]) == 2
 
 
 def test_a_chapter_links_words_to_the_glossary(chapter):
