@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.critic import sight
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
+from benchmarks.planner import many
 from benchmarks.primer import probing
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
 from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
-from lectures_lib.evaluation import best_fixed_action, evaluate, initial_states
+from lectures_lib.evaluation import (
+    best_fixed_action,
+    ergodic_moments,
+    evaluate,
+    initial_states,
+)
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve, without_risk
 from lectures_lib.solvers.dynamic_programming import expectation, with_payoff
 from lectures_lib.solvers.enhanced_policy_iteration import enhanced_policy_iteration
@@ -188,6 +195,26 @@ def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
     ratio = report.moments["mean of capital"] / report.reference_moments["mean of capital"]
     furthest = max(abs(r["capital"] / exact["capital"] - 1) for r in rows)
     assert abs(ratio - 1) < 2 * furthest
+
+
+@pytest.mark.learning
+def test_a_seed_with_a_critic_that_sees_little_holds_as_much_capital_as_its_row():
+    rows = stored("critic")["critic"]["other, Probing, common shocks, local critic"]
+    economy, (kind, config) = sight.market(**sight.OTHER), sight.ALGORITHMS["Probing"]
+    agent = kind(economy, seeds=[rows[0]["seed"]], config=config, device="cpu")
+    agent.learn(rows[0]["steps"], show_progress=False)
+    moments = ergodic_moments(agent.policy, economy, paths=64, periods=sight.PERIODS, seed=3)
+    (capital,) = moments["mean of capital"].value
+    assert capital == pytest.approx(np.median([row["capital"] for row in rows]), rel=0.02)
+
+
+@pytest.mark.learning
+def test_a_seed_with_one_of_the_goods_is_as_precise_as_its_row():
+    (config, _), rows = many.GOODS[1, 1], STORED["goods"]["1 x 1"]
+    agent = Probing(ECONOMY, seeds=[rows[0]["seed"]], config=config, device="cpu")
+    agent.learn(rows[0]["steps"], show_progress=False)
+    (found,) = many.judged(agent.policy, ECONOMY, start="ergodic")
+    assert found["policy_error"] < 2 * max(row["policy_error"] for row in rows)
 
 
 @pytest.mark.learning
