@@ -3,23 +3,28 @@
 from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
+from .bertrand import Bertrand
 from .fields import Field, Fields
 from .growth import BrockMirman
 from .market import Market
+from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
-from .tables import Tables
+from .tables import GameTables, Tables
 
 __all__ = [
     "Alone",
+    "Bertrand",
     "BrockMirman",
     "Economy",
     "Field",
     "Fields",
     "FixedAction",
+    "GameTables",
     "Market",
     "MarkovChain",
+    "Matrix",
     "Monopolist",
     "Planner",
     "Policy",
@@ -28,6 +33,7 @@ __all__ = [
     "Step",
     "Tables",
     "TooManyOutcomes",
+    "TwoStep",
     "map_state",
     "play",
 ]
