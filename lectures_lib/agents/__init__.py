@@ -9,10 +9,11 @@ from .network_agent import NetworkAgent
 from .policy import NetworkPolicy
 from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
-from .q_learning import QLearning, QLearningConfig, TablePolicy
+from .q_learning import QLearning, QLearningConfig
 from .q_network import GreedyPolicy
 from .replay import Replay
 from .sac import SAC, SACConfig
+from .table_policy import TablePolicy
 from .watched import NotFinite
 
 __all__ = [

@@ -152,6 +152,11 @@ class Agent(ABC):
         """Environment steps that an iteration takes in each run."""
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing more can be learned, so that `learn` ends before its steps are taken."""
+        return False
+
+    @property
     @abstractmethod
     def policy(self) -> NetworkPolicy:
         """The policy learned so far (a copy, which further learning leaves alone)."""
@@ -220,13 +225,13 @@ class Agent(ABC):
         bar = progress_bar(total, type(self).__name__, show_progress)
         bar.update(self.steps)
         with bar, _deferred_interrupt() as interrupted:
-            while self.steps < total:
+            while self.steps < total and not self.finished:
                 started = time.perf_counter()
                 self.progress = self.steps / total
                 metrics = self.iterate()
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
-                last = self.steps >= total or interrupted.is_set()
+                last = self.steps >= total or interrupted.is_set() or self.finished
                 report = self.iteration % callback_every == 0 or last
                 store = checkpoint is not None and (self.iteration % checkpoint_every == 0 or last)
                 keep = self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last

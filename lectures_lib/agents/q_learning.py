@@ -1,12 +1,15 @@
 """Q-learning with a table (Watkins and Dayan 1992), many independent learners at once.
 
-Chapter *Q-learning* explains each part of this file. A learner walks through a finite economy,
-and after each step moves one entry of its table:
+Chapter *Q-learning* explains each part of this file and of its loop (`q_loops.py`). A learner walks
+through a finite economy, and after each step moves one entry of its table:
 
     Q(s, a)  <-  Q(s, a) + alpha_n [r + beta max_a' Q(s', a') - Q(s, a)]
 
 where n counts the visits of the pair (s, a), this one included. The loop is compiled by numba and
 runs over learners in parallel; each has its own random numbers, so that neighbours do not matter.
+
+In a game every player has a table of its own, and all learn at the same time, each from its own
+payoffs (chapter *Algorithmic collusion*).
 """
 
 from __future__ import annotations
@@ -17,16 +20,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
-from torch import Tensor
 
 from ..device import resolve_device
-from ..economies.base import Economy, require_economy
+from ..economies.base import Economy
+from ..economies.game_tables import GameTables
 from ..memory import require_memory
-from ..parameters import Parameters, require
+from ..parameters import Parameters, entered, require
 from .base import COPIES, Agent
 from .config import geometric
-from .policy import which_run
+from .q_loops import run_learners, run_players
+from .table_policy import TablePolicy
 from .watched import Watched
 
 EXPLORATIONS = ("epsilon-greedy", "boltzmann", "optimistic")
@@ -35,10 +38,10 @@ STEP_SIZES = ("constant", "1/n", "polynomial")
 STARTS = 4096
 # Step sizes are looked up in a table up to this many visits of a pair (32 MB), and computed beyond.
 LARGEST_TABLE = 2**22
-# Constants of splitmix64 (Steele, Lea and Flood 2014).
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-SHIFT_1, SHIFT_2, SHIFT_3, SHIFT_4 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+# Of choices that a player lacks beside others who have more: finite, as all that is remembered.
+LACKING = -1e300
+#: A first table in which others are expected to choose at random, for ever.
+AT_RANDOM = "others at random"
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,17 @@ class QLearningConfig(Parameters):
     """Probability of an action at random; it moves linearly. For epsilon-greedy only."""
     temperature: tuple[float, float] = (0.1, 0.001)
     """In units of Q; it falls geometrically. For Boltzmann exploration only."""
-    initial_value: float | None = None
+    decay: float | None = None
+    """Epsilon or temperature begins at its first value and is multiplied by exp(-decay) after every
+    period (every iteration's periods, where there is one agent), however long learning is to take,
+    until it has come down to its second value."""
+    initial_value: float | str | None = None
     """All entries of the first table. None stands for zero, and with optimistic exploration for
-    the value of the highest payoff for ever, which no plan can exceed."""
+    the value of the highest payoff for ever, which no plan can exceed. ``"others at random"``: a
+    choice's mean payoff against others who choose at random, for ever."""
+    stop_after: int | None = None
+    """In a game: periods without a change of any player's best choice in any state after which a
+    run is over, and learning when all are. None: as long as told."""
     step_size: str = "polynomial"
     """``"constant"``: alpha_n = rate. ``"1/n"``. ``"polynomial"``: alpha_n = n**-power."""
     rate: float = 0.1
@@ -82,11 +93,37 @@ class QLearningConfig(Parameters):
         require(good, "epsilon", self.epsilon, "two numbers in [0, 1], start and end")
         good = len(self.temperature) == 2 and all(0 < x < math.inf for x in self.temperature)
         require(good, "temperature", self.temperature, "two positive numbers, start and end")
-        good = self.initial_value is None or math.isfinite(self.initial_value)
-        require(good, "initial_value", self.initial_value, "a finite number or None")
+        first = self.initial_value
+        if not (first is None or isinstance(first, str)):
+            first = entered("initial_value", first, float)
+            object.__setattr__(self, "initial_value", first)
+        good = first in (None, AT_RANDOM) or (isinstance(first, float) and math.isfinite(first))
+        require(good, "initial_value", first, f"a finite number, {AT_RANDOM!r} or None")
+        good = self.decay is None or 0 <= self.decay < math.inf
+        require(good, "decay", self.decay, "a number of at least 0, or None")
+        good = self.stop_after is None or self.stop_after >= 1
+        require(good, "stop_after", self.stop_after, "a whole number of at least 1, or None")
         require(0 < self.rate <= 1, "rate", self.rate, "a number in (0, 1]")
         require(0 < self.power < math.inf, "power", self.power, "a positive number")
         require(0 <= self.restart <= 1, "restart", self.restart, "a number in [0, 1]")
+
+    @classmethod
+    def calvano(cls, rate: float = 0.15, decay: float = 4e-6, **settings) -> QLearningConfig:
+        """Settings of Calvano, Calzolari, Denicolò and Pastorello (2020).
+
+        The `rate` is the paper's alpha, and the `decay` its beta. Of several best choices the first
+        is taken; all players choose, and learn, at the same time.
+        """
+        paper: dict[str, Any] = {
+            "steps": 1_000_000_000,
+            "updates": 100_000,
+            "epsilon": (1.0, 0.0),
+            "initial_value": AT_RANDOM,
+            "stop_after": 100_000,
+            "step_size": "constant",
+            "restart": 0.0,
+        }
+        return cls(**(paper | {"rate": rate, "decay": decay} | settings))
 
     def alpha(self, n: np.ndarray) -> np.ndarray:
         """Step size at the n-th visit of a pair, n = 1, 2, ..."""
@@ -94,198 +131,6 @@ class QLearningConfig(Parameters):
         if self.step_size == "constant":
             return np.full_like(n, self.rate)
         return n ** -(1.0 if self.step_size == "1/n" else self.power)
-
-
-# ---------------------------------------------------------------------- the compiled loop
-# Functions take a table and a row, not the row itself: a view of an array is slow to make.
-@njit(cache=True)
-def uniform(stream):
-    """The next number in [0, 1): splitmix64, whose state is one integer."""
-    stream[0] += GOLDEN
-    z = stream[0]
-    z = (z ^ (z >> SHIFT_1)) * MIX_1
-    z = (z ^ (z >> SHIFT_2)) * MIX_2
-    return ((z ^ (z >> SHIFT_3)) >> SHIFT_4) * 2.0**-53
-
-
-@njit(cache=True)
-def greedy(q, s):
-    """The action with the highest Q in state s, the first of several."""
-    best = 0
-    top = q[s, 0]
-    for a in range(1, q.shape[1]):
-        if q[s, a] > top:
-            best, top = a, q[s, a]
-    return best
-
-
-@njit(cache=True)
-def highest(q, s):
-    """The highest Q in state s."""
-    top = q[s, 0]
-    for a in range(1, q.shape[1]):
-        top = max(top, q[s, a])
-    return top
-
-
-@njit(cache=True)
-def epsilon_greedy(q, s, epsilon, stream):
-    """Any action with probability epsilon, otherwise the best."""
-    if uniform(stream) < epsilon:
-        return int(uniform(stream) * q.shape[1])
-    return greedy(q, s)
-
-
-@njit(cache=True)
-def boltzmann(q, s, temperature, stream, weights):
-    """Each action with a probability proportional to exp(Q / temperature)."""
-    top, total = highest(q, s), 0.0
-    for a in range(q.shape[1]):
-        weights[a] = math.exp((q[s, a] - top) / temperature)
-        total += weights[a]
-    left = uniform(stream) * total
-    for a in range(q.shape[1] - 1):
-        left -= weights[a]
-        if left < 0:
-            return a
-    return q.shape[1] - 1
-
-
-@njit(cache=True)
-def step_size(alphas, n):
-    """The step size at the n-th visit of a pair.
-
-    `alphas` are a table, with the n-th in place n, and a power: beyond the table, step sizes are
-    n**-power, or those of its last place if the power is zero.
-    """
-    table, power = alphas
-    if n < len(table):
-        return table[n]
-    return table[-1] if power == 0.0 else float(n) ** -power
-
-
-@njit(cache=True)
-def outcome(cumulative, s, a, u):
-    """How many of the cumulative probabilities, the last apart, u has passed."""
-    k = 0
-    for j in range(cumulative.shape[2] - 1):
-        k += u >= cumulative[s, a, j]
-    return k
-
-
-@njit(cache=True, parallel=True)
-def run_learners(
-    q,
-    visits,
-    state,
-    random,
-    world,
-    updates,
-    soft,
-    level,
-    restart,
-    alphas,
-):
-    """Make updates in place.
-
-    Parameters
-    ----------
-    q, visits : ndarray, shape (runs, states, actions)
-    state, random : ndarray, shape (runs,)
-        Where each learner is, and the state of its random numbers.
-    world : tuple
-        Payoffs (states, actions); successors and their cumulative probabilities (states, actions,
-        outcomes); states from which the economy begins; discount factor.
-    updates : int
-    soft : bool
-        Boltzmann exploration with temperature `level`, otherwise epsilon-greedy with epsilon
-        `level`.
-    level, restart : float
-    alphas : tuple
-        What :func:`step_size` needs.
-
-    Returns
-    -------
-    ndarray, shape (runs,)
-        Each learner's mean reward.
-    """
-    payoffs, successors, cumulative, starts, discount = world
-    rewards = np.zeros(len(q))
-    for i in prange(len(q)):
-        table, count, stream = q[i], visits[i], random[i : i + 1]
-        weights = np.empty(table.shape[1])
-        s, total = state[i], 0.0
-        for _ in range(updates):
-            if soft:
-                a = boltzmann(table, s, level, stream, weights)
-            else:
-                a = epsilon_greedy(table, s, level, stream)
-            r = payoffs[s, a]
-            drawn = outcome(cumulative, s, a, uniform(stream))
-            following = successors[s, a, drawn]
-            count[s, a] += 1
-            target = r + discount * highest(table, following)
-            step = step_size(alphas, count[s, a])
-            table[s, a] += step * (target - table[s, a])
-            total += r
-            s = following
-            if uniform(stream) < restart:
-                s = starts[int(uniform(stream) * len(starts))]
-        state[i], rewards[i] = s, total / updates
-    return rewards
-
-
-# ---------------------------------------------------------------------- the agent
-class TablePolicy:
-    """A rule for a finite economy: what to do in the table's state nearest to a state.
-
-    Parameters
-    ----------
-    economy : Economy
-        With `index(state)`, which finds the nearest state.
-    table : ndarray, shape (runs, states) or (states,)
-        Actions in physical units; without runs, states of any batch shape are taken.
-    """
-
-    def __init__(self, economy: Economy, table: np.ndarray):
-        require_economy(economy)
-        self.economy: Any = economy  # one that numbers its states: `index`
-        self.table = np.array(table, dtype=float)
-        if self.table.ndim not in (1, 2):
-            raise ValueError(
-                f"table has shape {self.table.shape}: expected (states,) or (runs, states)."
-            )
-        self.runs = len(self.table) if self.table.ndim == 2 else None
-
-    def __getitem__(self, run: int) -> TablePolicy:
-        """The policy of one run."""
-        return TablePolicy(self.economy, self.table[which_run(run, self.runs)])
-
-    def __call__(self, state, moved=None) -> dict[str, Tensor]:
-        """The role's action (*batch, 1, 1), of the type and on the device of the state."""
-        actions = dict(moved or {})
-        (name,) = self.economy.roles
-        if name in actions:
-            return actions
-        self.economy.check_form(state)
-        table = torch.from_numpy(self.table).to(self.economy.zeros(state))
-        index = self.economy.index(state)
-        if index.numel() and index.max() >= table.shape[-1]:
-            raise ValueError(
-                f"the table has {table.shape[-1]} states, and this is number {index.max()} of "
-                f"{self.economy!r}, counted from 0: a table has an action for each state."
-            )
-        if self.runs is None:
-            chosen = table[index]
-        elif index.dim() == 0 or len(index) != self.runs:
-            raise ValueError(
-                f"this policy has {self.runs} runs, so states need a first dimension of "
-                f"{self.runs}; got {tuple(index.shape)}. Take policy[i] for a single run."
-            )
-        else:
-            chosen = table.gather(1, index.reshape(self.runs, -1)).reshape(index.shape)
-        actions[name] = chosen[..., None, None]
-        return actions
 
 
 class _Arrays:
@@ -312,7 +157,8 @@ class QLearning(Agent):
     Parameters
     ----------
     economy : Economy
-        With `tables()`, from which rewards and successors are drawn, and `index(state)`.
+        With `tables()`, from which rewards and successors are drawn, and `index(state)`. In a game
+        (:class:`~lectures_lib.economies.GameTables`) every player learns, with a table of its own.
     seed, seeds
         As for every :class:`Agent`; thousands of seeds learn at once, on all threads of numba.
     device : str or torch.device
@@ -328,8 +174,8 @@ class QLearning(Agent):
     -----
     Of several best actions the first is taken, when the learner acts as in its `policy`.
 
-    A finite economy with `tables()` is one agent's problem, so that there is no `shared` or
-    `central_critic` to set: nobody is there to share a table with, and the table knows the state.
+    There is no `shared` or `central_critic` to set: the state of a game says who has done what, so
+    that players who share a table would have to be in the same place of it.
 
     Examples
     --------
@@ -353,44 +199,89 @@ class QLearning(Agent):
                 f"{type(self.economy).__name__} has no {missing[0]}(): QLearning needs an economy "
                 "with finitely many states and actions, such as Monopolist()."
             )
-        c, tables = self.config, self.economy.tables()
-        entries = len(self.seeds) * tables.n_states * tables.n_actions
+        tables = self.economy.tables()
+        self._in_game = isinstance(tables, GameTables)
+        sizes = tables.n_actions if self._in_game else (tables.n_actions,)
+        shape = (len(self.seeds), *[len(sizes)] * self._in_game, tables.n_states, max(sizes))
         require_memory(
             # Values and visits, and the copies that learning can return to.
-            COPIES * 16 * entries,
+            COPIES * 16 * math.prod(shape),
             "cpu",
             f"tables of {len(self.seeds):,} learners, {tables.n_states:,} states and "
-            f"{tables.n_actions:,} actions",
+            f"{max(sizes):,} actions",
             "take fewer seeds at once, or a coarser economy",
         )
+        self._starts = self._first_states(tables.n_states)
+
+        def draw(high):
+            return self.streams.stack(lambda _, g: torch.randint(high, (), generator=g)).numpy()
+
+        arrays = {
+            "q": np.empty(shape),
+            "visits": np.zeros(shape, dtype=np.int64),
+            "state": self._starts[draw(STARTS)],
+            "random": draw(2**63 - 1).astype(np.uint64),
+        }
+        arrays["q"][:] = self._first_table(tables)
+        if self._in_game:
+            self._choices = tables.actions
+            strides = np.cumprod((1, *sizes[:0:-1]))[::-1]
+            self._world = (
+                tables.payoffs,
+                tables.successors,
+                tables.probabilities.cumsum(-1),
+                np.array(sizes),
+                np.ascontiguousarray(strides),
+                self._starts,
+                np.array(tables.discounts),
+            )
+            arrays["best"] = arrays["q"].argmax(-1)
+            arrays["unchanged"] = np.zeros(len(self.seeds), dtype=np.int64)
+            arrays["periods"] = np.zeros(len(self.seeds), dtype=np.int64)
+        else:
+            self._choices = tables.actions
+            outcomes = _outcomes(tables.transitions)
+            self._world = (tables.payoffs, *outcomes, self._starts, tables.discount)
+        self._arrays = _Arrays(**arrays)
+        self._alphas = np.empty(0)
+
+    def _first_states(self, n_states):
+        """Rows of the tables in which the economy may begin."""
         generator = torch.Generator().manual_seed(0)
         # What is not finite has no place in tables, and would be given one.
         first_states = Watched(self.economy).reset((STARTS,), generator)
         starts = self.economy.index(first_states).numpy()
         # The compiled loop looks entries up without asking whether they are there.
         require(
-            starts.min() >= 0 and starts.max() < tables.n_states,
+            starts.min() >= 0 and starts.max() < n_states,
             f"{type(self.economy).__name__}.index(state)",
             (int(starts.min()), int(starts.max())),
-            f"rows of its tables, from 0 to {tables.n_states - 1}",
+            f"rows of its tables, from 0 to {n_states - 1}",
         )
-        self._choices = tables.actions
-        self._world = (tables.payoffs, *_outcomes(tables.transitions), starts, tables.discount)
+        return starts
+
+    def _first_table(self, tables):
+        """Values, in a game (players, states, choices): choices that a player lacks come last."""
+        c = self.config
         first = 0.0 if c.initial_value is None else c.initial_value
-        if c.initial_value is None and c.exploration == "optimistic":
-            first = tables.payoffs.max() / (1 - tables.discount)
-        shape = (len(self.seeds), tables.n_states, tables.n_actions)
-
-        def draw(high):
-            return self.streams.stack(lambda _, g: torch.randint(high, (), generator=g)).numpy()
-
-        self._arrays = _Arrays(
-            q=np.full(shape, first, dtype=float),
-            visits=np.zeros(shape, dtype=np.int64),
-            state=starts[draw(STARTS)],
-            random=draw(2**63 - 1).astype(np.uint64),
-        )
-        self._alphas = np.empty(0)
+        if not self._in_game:
+            for_ever = 1 / (1 - tables.discount)
+            if c.initial_value is None and c.exploration == "optimistic":
+                first = tables.payoffs.max() * for_ever
+            return tables.payoffs * for_ever if first == AT_RANDOM else first
+        sizes, n = tables.n_actions, tables.n_states
+        table = np.full((len(sizes), n, max(sizes)), LACKING)
+        for i, (size, discount) in enumerate(zip(sizes, tables.discounts, strict=True)):
+            worth = first
+            payoffs = tables.payoffs[..., i]
+            if c.initial_value is None and c.exploration == "optimistic":
+                worth = payoffs.max() / (1 - discount)
+            elif first == AT_RANDOM:
+                mean = (tables.probabilities * payoffs).sum(-1).reshape(n, *sizes)
+                others = tuple(1 + j for j in range(len(sizes)) if j != i)
+                worth = mean.mean(others) / (1 - discount)
+            table[i, :, :size] = worth
+        return table
 
     def _parts(self):
         return {"tables": self._arrays}
@@ -401,37 +292,87 @@ class QLearning(Agent):
         return self.config.updates
 
     @property
+    def finished(self) -> bool:
+        """Whether no run has changed its mind for as long as the config's `stop_after`."""
+        after = self.config.stop_after
+        return self._in_game and after is not None and self._arrays.unchanged.min() >= after
+
+    @property
     def q_values(self) -> np.ndarray:
-        """The tables so far, shape (runs, states, actions), in units of discounted reward."""
+        """The tables so far, in units of discounted reward.
+
+        Of shape (runs, states, actions), in a game (runs, players, states, choices).
+        """
         return self._arrays.q.copy()
 
     @property
     def visits(self) -> np.ndarray:
-        """How often each pair has been visited, shape (runs, states, actions)."""
+        """How often each pair has been visited, of the shape of `q_values`."""
         return self._arrays.visits.copy()
+
+    @property
+    def choices(self) -> np.ndarray:
+        """In a game, each player's first best choice, shape (runs, states, players)."""
+        return self._arrays.q.argmax(-1).swapaxes(1, 2)
+
+    @property
+    def states(self) -> np.ndarray:
+        """The row of the tables in which each run is, shape (runs,)."""
+        return self._arrays.state.copy()
+
+    @property
+    def periods(self) -> np.ndarray:
+        """In a game, how many periods each run has learned until it was over, shape (runs,)."""
+        return self._arrays.periods.copy()
 
     @property
     def policy(self):
         """The action with the highest Q, without exploration (a copy)."""
-        table = self._choices[self._arrays.q.argmax(-1)]
+        if self._in_game:
+            pairs = zip(self._choices, np.moveaxis(self.choices, -1, 0), strict=True)
+            table = np.stack([np.array(actions)[chosen] for actions, chosen in pairs], -1)
+        else:
+            table = self._choices[self._arrays.q.argmax(-1)]
         return TablePolicy(self.economy, table[0] if self.runs is None else table)
 
     def iterate(self):
         c, x = self.config, self._arrays
         soft = c.exploration == "boltzmann"
-        level = 0.0
-        if soft:
-            level = geometric(c.temperature, self.progress)
-        elif c.exploration == "epsilon-greedy":
-            first, last = c.epsilon
-            level = first + (last - first) * self.progress
         self._extend_table(x.visits.max() + c.updates + 1)
         power = {"constant": 0.0, "1/n": 1.0, "polynomial": c.power}[c.step_size]
         alphas = (self._alphas, power)
+        first, factor, last = self._levels(soft)
+        if self._in_game:
+            arrays = (x.q, x.visits, x.best, x.state, x.random, x.unchanged)
+            stop_after = 2**62 if c.stop_after is None else c.stop_after
+            how = (c.updates, soft, (first, factor, last), c.restart, alphas, stop_after)
+            rewards, taken = run_players(*arrays, self._world, *how)
+            x.periods += taken
+            return self._by_role(torch.from_numpy(rewards))
         arrays = (x.q, x.visits, x.state, x.random)
-        rewards = run_learners(*arrays, self._world, c.updates, soft, level, c.restart, alphas)
+        rewards = run_learners(*arrays, self._world, c.updates, soft, first, c.restart, alphas)
         (name,) = self.economy.roles
         return {f"{name} reward": torch.from_numpy(rewards)}
+
+    def _levels(self, soft):
+        """Exploration in the next period, by what it is multiplied after each, and its least."""
+        c = self.config
+        if c.exploration == "optimistic":
+            return 0.0, 1.0, 0.0
+        first, last = c.temperature if soft else c.epsilon
+        if c.decay is not None:
+            return max(first * math.exp(-c.decay * self.steps), last), math.exp(-c.decay), last
+        if soft:
+            return geometric(c.temperature, self.progress), 1.0, 0.0
+        return first + (last - first) * self.progress, 1.0, 0.0
+
+    def _by_role(self, rewards):
+        """Mean rewards of each role's agents, from those of all players (runs, players)."""
+        found, begin = {}, 0
+        for name, role in self.economy.roles.items():
+            found[f"{name} reward"] = rewards[:, begin : begin + role.n_agents].mean(-1)
+            begin += role.n_agents
+        return found
 
     def _extend_table(self, needed):
         """Tabulate step sizes so far that `needed` visits find theirs, or as far as allowed."""

@@ -5,13 +5,14 @@ from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
 from .fields import Field, Fields
+from .game_tables import GameTables
 from .growth import BrockMirman
 from .market import Market
 from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
-from .tables import GameTables, Tables
+from .tables import Tables
 
 __all__ = [
     "Alone",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import brentq
 from torch import Tensor
 
 from ..markov import MarkovChain
 from ..parameters import require
 from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
-from .tables import GameTables, number_of
+from .game_tables import GameTables
+from .role import between
+from .tables import number_of
 
 
 class BertrandState(NamedTuple):
@@ -166,6 +167,8 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
         sellers : slice
         """
 
+        from scipy.optimize import brentq  # only here, as in `markov.py`
+
         def lost(m):
             """How much of what is sold would be lost to others, relative to it."""
             price = self.costs + markup
@@ -254,7 +257,7 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
                 n_features=max(1, known),
                 n_actions=1,
                 team=False,
-                to_physical=lambda raw: low + (high - low) * torch.sigmoid(raw),
+                to_physical=partial(between, low=low, high=high),
                 # A firm sees itself first, and a population would see it a second time.
                 full_information=False,
                 choices=self.prices,
@@ -269,8 +272,8 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
         """The record of prices, and demand."""
         shape = (max(1, self.memory), self.n_firms)
         if self.on_grid:
-            size = self.n_prices if self.memory else 1
-            last = Field(shape, "index", "memory", size=size)
+            values = self.n_prices if self.memory else 1
+            last = Field(shape, "index", "memory", size=values)
         else:
             last = Field(shape, "positive", "memory")
         return Fields(last=last, demand=Field.of(self.outside))
@@ -280,8 +283,8 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
         shape, device = (*batch, *self.fields["last"].shape), generator.device
         demand = self.outside.initial(self.draw(batch, generator, dtype).demand)
         if self.on_grid:
-            size = self.fields["last"].size
-            last = torch.randint(size, shape, generator=generator, device=device)
+            values = self.n_prices if self.memory else 1
+            last = torch.randint(values, shape, generator=generator, device=device)
         else:
             low, high = self.prices[0], self.prices[-1]
             uniform = torch.rand(shape, generator=generator, device=device, dtype=dtype)
@@ -371,10 +374,11 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
             ],
             1,
         )
-        record, chosen = np.arange(records)[:, None], np.arange(joint)
-        following = record * 0 + chosen * 0
+        following = np.zeros((1, joint), dtype=np.int64)
         if self.memory:
-            following = chosen * joint ** (self.memory - 1) + record // joint
+            following = following + np.arange(joint) * joint ** (self.memory - 1)
+        if self.memory > 1:
+            following = following + np.arange(records)[:, None] // joint
         moves = np.array(self.outside.transition)
         shape: Any = (records, d, joint, d)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..parameters import require
+from ..parameters import entered, require
 from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
-from .tables import GameTables, number_of, tabulate_game
+from .game_tables import GameTables, tabulate_game
+from .role import between
+from .tables import number_of
 
 
 class Stage(NamedTuple):
@@ -67,7 +69,7 @@ class _Stages(Economy[Stage, NoShocks]):
                 n_features=len(self._payoffs) + players,
                 n_actions=1,
                 team=self._team,
-                to_physical=lambda raw: (choices - 1) * torch.sigmoid(raw),
+                to_physical=partial(between, low=0.0, high=choices - 1.0),
                 full_information=False,
                 choices=tuple(map(float, range(choices))),
                 low=0.0,
@@ -158,16 +160,16 @@ class Matrix(_Stages):
     beta: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "payoffs", _nested(self.payoffs))
-        try:
-            array = np.array(self.payoffs, dtype=float)
-        except ValueError:
-            array = np.zeros(0)
-        players = len(array)
-        good = array.ndim == players + 1 and len(set(array.shape[1:])) == 1
-        good = good and array.shape[-1] >= 2 and bool(np.isfinite(array).all())
         expected = "finite numbers (players, choices, ..., choices), two or more choices for each"
+        try:
+            payoffs = _nested(self.payoffs)
+            array = np.array(payoffs)
+        except (TypeError, ValueError):
+            array = np.zeros(())
+        good = array.ndim >= 2 and array.ndim == len(array) + 1 and min(array.shape[1:]) >= 2
+        good = good and len(set(array.shape[1:])) == 1 and bool(np.isfinite(array).all())
         require(good, "payoffs", self.payoffs, expected)
+        object.__setattr__(self, "payoffs", payoffs)
         require(0 <= self.beta < 1, "beta", self.beta, "a number in [0, 1)")
 
     @cached_property
@@ -253,7 +255,7 @@ class TwoStep(_Stages):
 
 
 def _nested(x):
-    """Nested tuples of floats from what nests numbers."""
+    """Nested tuples of floats, from what nests numbers."""
     if isinstance(x, np.ndarray | Tensor):
         x = x.tolist()
-    return tuple(map(_nested, x)) if isinstance(x, list | tuple) else float(x)
+    return tuple(map(_nested, x)) if isinstance(x, list | tuple) else entered("payoffs", x, float)

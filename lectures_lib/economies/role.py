@@ -6,9 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..parameters import Parameters, require
+
+
+def between(raw: Tensor, low: float, high: float) -> Tensor:
+    """Numbers between two others from any numbers, of which zero is the middle."""
+    return low + (high - low) * torch.sigmoid(raw)
 
 
 @dataclass(frozen=True)

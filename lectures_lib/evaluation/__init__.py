@@ -3,6 +3,7 @@
 from .accuracy import DynamicAccuracy, dynamic_accuracy
 from .best_response import BestResponse
 from .exploitability import Exploitability, exploitability
+from .finite import Cycle, departure_gains, limit_cycle
 from .impulse import impulse_response
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
@@ -11,6 +12,7 @@ from .simulation import best_fixed_action, initial_states, simulate
 
 __all__ = [
     "BestResponse",
+    "Cycle",
     "DynamicAccuracy",
     "Estimate",
     "Exploitability",
@@ -20,11 +22,13 @@ __all__ = [
     "RoleReport",
     "best_fixed_action",
     "burn_in",
+    "departure_gains",
     "dynamic_accuracy",
     "ergodic_moments",
     "evaluate",
     "exploitability",
     "impulse_response",
     "initial_states",
+    "limit_cycle",
     "simulate",
 ]

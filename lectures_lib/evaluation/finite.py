@@ -7,13 +7,17 @@ decision problem with tables. Chapter *Markov decision problems*.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
-from ..agents.q_learning import TablePolicy
+from ..agents.table_policy import TablePolicy
 from ..economies import Alone, Economy
+from ..economies.game_tables import GameTables
 from ..economies.play import Policy, in_actions
 from ..economies.tables import all_states, transitions_of
+from ..parameters import require
 from .simulation import initial_states
 
 
@@ -22,6 +26,68 @@ def is_finite(economy: Economy, role: str) -> bool:
     one = economy.roles[role]
     indices = all(field.domain == "index" for field in economy.fields.values())
     return indices and one.choices is not None and one.n_actions == 1
+
+
+class Cycle(NamedTuple):
+    """Where rules lead in the long run, in a game without luck.
+
+    Attributes
+    ----------
+    payoffs : ndarray, shape (players,)
+        Mean of a period.
+    states : ndarray of int, shape (length,)
+        In the order in which they are visited, again and again.
+    """
+
+    payoffs: np.ndarray
+    states: np.ndarray
+
+
+def limit_cycle(tables: GameTables, choices: np.ndarray, state: int) -> Cycle:
+    """Where everybody's rules lead from a state.
+
+    Parameters
+    ----------
+    tables : GameTables
+        Of a game without luck.
+    choices : ndarray of int, shape (states, players)
+    state : int
+
+    Raises
+    ------
+    ValueError
+        If there is luck in the game.
+    """
+    require(tables.successors.shape[-1] == 1, "tables", tables, "those of a game without luck")
+    chosen = tables.joint(choices)
+    seen: dict[int, int] = {}
+    while state not in seen:
+        seen[state] = len(seen)
+        state = int(tables.successors[state, chosen[state], 0])
+    states = np.array(list(seen))[seen[state] :]
+    return Cycle(tables.payoffs[states, chosen[states], 0].mean(0), states)
+
+
+def departure_gains(tables: GameTables, choices: np.ndarray) -> np.ndarray:
+    """What each player would gain from each state on by its best response to the others' rules.
+
+    Rules are a Nash equilibrium from a state if nobody gains there, and a Markov-perfect one if
+    nobody gains anywhere.
+
+    Parameters
+    ----------
+    tables : GameTables
+    choices : ndarray of int, shape (states, players)
+
+    Returns
+    -------
+    ndarray, shape (states, players)
+        Differences of discounted payoffs.
+    """
+    best = [
+        tables.alone(choices, i).solve(method="policy_iteration").v for i in range(tables.n_players)
+    ]
+    return np.stack(best, -1) - tables.values(choices)
 
 
 class FiniteResponse:

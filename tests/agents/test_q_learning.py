@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from lectures_lib.agents import TablePolicy
 from lectures_lib.agents import q_learning as module
-from lectures_lib.agents.q_learning import QLearning, QLearningConfig, TablePolicy
+from lectures_lib.agents import q_loops as loops
+from lectures_lib.agents.q_learning import QLearning, QLearningConfig
 from lectures_lib.economies import BrockMirman, Field, Fields, Monopolist, Tables
 
 ECONOMY = Monopolist()
@@ -83,7 +85,7 @@ def test_two_updates_by_hand():
     successors = np.array([[[1], [1]], [[0], [0]]])
     world = (payoffs, successors, np.ones((2, 2, 1)), np.array([0]), 0.5)
     alphas = (np.array([np.nan, 1.0, 0.25]), 0.0)
-    rewards = module.run_learners(q, visits, state, random, world, 2, False, 0.0, 0.0, alphas)
+    rewards = loops.run_learners(q, visits, state, random, world, 2, False, 0.0, 0.0, alphas)
     # Greedy in state 0 is action 1, seen once before: alpha = 0.25, target 1 + 0.5 x 10 = 6.
     assert q[0, 0, 1] == 4 + 0.25 * (6 - 4)
     # Greedy in state 1 is action 0, for the first time: alpha = 1, target 5 + 0.5 x 4.5.
@@ -103,11 +105,11 @@ def test_all_updates_of_a_run_repeated_in_plain_python():
     q, n = np.zeros(payoffs.shape), np.zeros(payoffs.shape)
     for _ in range(500):
         a = int(q[s].argmax())
-        if module.uniform(stream) < 0.3:
-            a = int(module.uniform(stream) * 11)
-        u = module.uniform(stream)
+        if loops.uniform(stream) < 0.3:
+            a = int(loops.uniform(stream) * 11)
+        u = loops.uniform(stream)
         following = successors[s, a][(u >= cumulative[s, a][:-1]).sum()]
-        module.uniform(stream)  # whether to begin anew
+        loops.uniform(stream)  # whether to begin anew
         n[s, a] += 1
         alpha = n[s, a] ** -0.7
         q[s, a] = (1 - alpha) * q[s, a] + alpha * (payoffs[s, a] + beta * q[following].max())
@@ -130,7 +132,7 @@ def test_random_numbers_are_those_of_splitmix64():
     # The reference implementation's first outputs from state 0 (Vigna, prng.di.unimi.it).
     stream = np.zeros(1, dtype=np.uint64)
     for first in (0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F):
-        assert module.uniform(stream) == (first >> 11) * 2.0**-53
+        assert loops.uniform(stream) == (first >> 11) * 2.0**-53
 
 
 def frequencies(draw, n=100_000):
@@ -147,15 +149,15 @@ def test_exploration_has_the_probabilities_that_it_should():
     q, stream = np.array([[9.0, 9.0, 9.0], [0.1, 0.4, 0.2]]), np.array([5], dtype=np.uint64)
     for epsilon in (0.0, 0.3, 1.0):
         wanted = epsilon / 3 + (1 - epsilon) * np.array([0, 1, 0])
-        assert close_to(frequencies(lambda: module.epsilon_greedy(q, 1, epsilon, stream)), wanted)  # noqa: B023
+        assert close_to(frequencies(lambda: loops.epsilon_greedy(q, 1, epsilon, stream)), wanted)  # noqa: B023
     for temperature in (0.1, 1.0):
         wanted = np.exp(q[1] / temperature)
         wanted /= wanted.sum()
-        draws = frequencies(lambda: module.boltzmann(q, 1, temperature, stream, np.empty(3)))  # noqa: B023
+        draws = frequencies(lambda: loops.boltzmann(q, 1, temperature, stream, np.empty(3)))  # noqa: B023
         assert close_to(draws, wanted)
     # Differences of thousands of temperatures do not overflow.
-    assert module.boltzmann(q * 1e6, 1, 1.0, stream, np.empty(3)) == 1
-    assert not close_to(frequencies(lambda: module.epsilon_greedy(q, 1, 0.3, stream)), [0, 1, 0])
+    assert loops.boltzmann(q * 1e6, 1, 1.0, stream, np.empty(3)) == 1
+    assert not close_to(frequencies(lambda: loops.epsilon_greedy(q, 1, 0.3, stream)), [0, 1, 0])
 
 
 def test_successors_come_with_the_tables_probabilities():
@@ -165,7 +167,7 @@ def test_successors_come_with_the_tables_probabilities():
     stream = np.array([5], dtype=np.uint64)
     for a in (0, 1):
         draws = frequencies(
-            lambda: successors[0, a, module.outcome(cumulative, 0, a, module.uniform(stream))]  # noqa: B023
+            lambda: successors[0, a, loops.outcome(cumulative, 0, a, loops.uniform(stream))]  # noqa: B023
         )
         assert close_to(np.pad(draws, (0, 4 - len(draws))), transitions[0, a])
 

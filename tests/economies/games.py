@@ -9,13 +9,16 @@ import torch
 from torch.nn.functional import softplus
 
 from lectures_lib.economies import (
+    Bertrand,
     Economy,
     Field,
     Fields,
     FixedAction,
     MarkovChain,
+    Matrix,
     Role,
     Step,
+    TwoStep,
 )
 
 TASTE = MarkovChain.symmetric((0.7, 1.3), stay=0.8)
@@ -245,7 +248,15 @@ class Sticky(Economy):
         return Step(state, {"firm": profit}, {"price": price})
 
 
-GAMES = {"shop": Shop(), "borrower": Borrower(), "rivals": Rivals()}
+GAMES = {
+    "shop": Shop(),
+    "borrower": Borrower(),
+    "rivals": Rivals(),
+    "bertrand": Bertrand(n_prices=4),
+    "bertrand, continuous": Bertrand(3, 2, cost=(1.0, 1.1, 0.9), on_grid=False),
+    "hunt": Matrix.stag_hunt(),
+    "two steps": TwoStep(),
+}
 every_game = pytest.mark.parametrize("game", list(GAMES.values()), ids=list(GAMES))
 
 
@@ -255,7 +266,9 @@ def generator(seed=0):
 
 def constant(game):
     """Some interior action of every role."""
-    values = {"shop": 0.3, "customer": 0.45, "household": 0.4, "firm": 0.6}
+    values = {"shop": 0.3, "customer": 0.45, "household": 0.4, "firm": 0.6, "player": 0.3}
+    if isinstance(game, Bertrand):
+        values["firm"] = 1.6
     return FixedAction(game, {name: values[name] for name in game.roles})
 
 

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
+from lectures_lib.economies import (
+    Bertrand,
+    BrockMirman,
+    Market,
+    MarkovChain,
+    Matrix,
+    Monopolist,
+    Planner,
+    TwoStep,
+)
 
 ECONOMIES = {
     "Planner()": Planner(),
@@ -15,6 +24,13 @@ ECONOMIES = {
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
+    "Bertrand()": Bertrand(),
+    "Bertrand(3, other costs, memory 2, demand)": Bertrand(
+        3, 2, cost=(1.0, 1.1, 0.9), outside=MarkovChain.symmetric((-0.2, 0.3), 0.7), n_prices=3
+    ),
+    "Bertrand(continuous)": Bertrand(on_grid=False),
+    "Matrix.stag_hunt()": Matrix.stag_hunt(),
+    "TwoStep()": TwoStep(),
     "Market()": Market(),
     "Market(3, 2)": Market(3, 2),
     "Market(2, quantity, rebate)": Market(2, action="quantity", rebate_profits=True),
@@ -33,8 +49,15 @@ def of(selected):
 
 
 every_economy = of(ECONOMIES)
+# Whose choices move numbers that are no indices, as capital and customers are.
+STOCKS = {
+    n: e
+    for n, e in ECONOMIES.items()
+    if any(e.fields[name].domain != "index" for name in e.fields.moved_by("choice"))
+}
+with_stocks = of(STOCKS)
 several_agents = of(
-    {n: e for n, e in ECONOMIES.items() if any(r.n_agents > 1 for r in e.roles.values())}
+    {n: e for n, e in STOCKS.items() if any(r.n_agents > 1 for r in e.roles.values())}
 )
 with_crowds = of({n: e for n, e in ECONOMIES.items() if any(r.follows for r in e.roles.values())})
 

@@ -27,6 +27,7 @@ from registry import (
     several_agents,
     situation,
     with_crowds,
+    with_stocks,
 )
 
 import lectures_lib.economies as economies
@@ -128,7 +129,7 @@ def test_a_batch_is_many_economies_that_do_not_touch(economy):
         torch.testing.assert_close(a[1, 2], b, rtol=1e-14, atol=0)
 
 
-@every_economy
+@with_stocks
 def test_shocks_broadcast_to_replicates_that_share_their_luck(economy):
     start, _, shocks = situation(economy, (2, 3, 1))
     _, actions, _ = situation(economy, (2, 3, 4), seed=1)
@@ -144,7 +145,7 @@ def test_shocks_broadcast_to_replicates_that_share_their_luck(economy):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@every_economy
+@with_stocks
 def test_the_floating_type_is_kept(economy, dtype):
     state, actions, shocks = situation(economy, (4,), dtype)
     tensors = [*state, *shocks, *actions.values(), *economy.observe(state).values()]
@@ -154,7 +155,7 @@ def test_the_floating_type_is_kept(economy, dtype):
     assert {x.dtype for x in tensors if x.is_floating_point()} == {dtype}
 
 
-@every_economy
+@with_stocks
 def test_shocks_and_generators_hold_all_the_randomness(economy):
     before = torch.get_rng_state()
     state, actions, shocks = situation(economy, (64,))
@@ -189,7 +190,7 @@ def test_no_action_leads_to_a_nan(economy):
     economy.check_state(state)
 
 
-@every_economy
+@with_stocks
 def test_extreme_actions_have_finite_slopes(economy):
     # An agent that differentiates the economy may stand in a corner and has to get out again.
     g, batch = generator(), (9,)
@@ -204,7 +205,7 @@ def test_extreme_actions_have_finite_slopes(economy):
     assert all(torch.isfinite(slope).all() for slope in slopes)
 
 
-@every_economy
+@with_stocks
 def test_zero_is_an_interior_action(economy):
     state, _, shocks = situation(economy, (200,))
     zero = {n: torch.zeros_like(a) for n, a in situation(economy, (200,))[1].items()}
@@ -221,7 +222,7 @@ def test_zero_is_an_interior_action(economy):
             assert (slope != 0).all()
 
 
-@every_economy
+@with_stocks
 def test_gradients_agree_with_finite_differences(economy):
     state, actions, shocks = situation(economy, (2,))
     names = tuple(actions)
@@ -252,7 +253,7 @@ def conditional_mean(economy, state):
     return mean
 
 
-@every_economy
+@with_stocks
 def test_outcomes_give_exact_expectations(economy):
     state, actions, _ = situation(economy, (3, 2))
     shocks, probability = economy.outcomes(state)
@@ -270,7 +271,7 @@ def test_outcomes_give_exact_expectations(economy):
     assert ((drawn.mean(0) - exact).abs() < 4.5 * error).all()
 
 
-@every_economy
+@with_stocks
 def test_outcomes_are_all_different(economy):
     state, actions, _ = situation(economy, ())
     shocks, probability = economy.outcomes(state)
@@ -289,7 +290,7 @@ def test_too_many_outcomes_are_refused_with_the_way_out():
 
 
 # ---------------------------------------------------------------------- perturbed states
-@every_economy
+@with_stocks
 def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy):
     scale, groups, n = 0.3, 2000, 8
     state = map_state(
@@ -324,7 +325,7 @@ def test_perturbed_states_lie_around_a_state_and_cover_the_range_evenly(economy)
         assert torch.corrcoef(torch.stack([one, two]))[0, 1].abs() < 0.05
 
 
-@every_economy
+@with_stocks
 def test_a_single_state_can_be_perturbed(economy):
     state = economy.reset((), generator())
     nearby = economy.perturb(state, generator(1), 0.1)

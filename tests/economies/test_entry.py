@@ -7,12 +7,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from registry import every_economy, exogenous, generator, same, situation
+from registry import every_economy, exogenous, generator, same, situation, with_stocks
 
 from lectures_lib.economies import FixedAction, MarkovChain, map_state
 
 
-@every_economy
+@with_stocks
 def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
     state, actions, shocks = situation(economy, (4,))
     name, role = next(iter(economy.roles.items()))
@@ -46,7 +46,7 @@ def test_a_misfit_is_refused_with_its_value_and_a_remedy(economy):
     refuses(rf"state has no field '{field}'", state=shocks)
 
 
-@every_economy
+@with_stocks
 def test_impossible_states_are_refused_where_data_enters(economy):
     state = economy.reset((4,), generator())
     economy.check_state(state)
@@ -97,7 +97,7 @@ def test_what_is_no_state_is_refused(economy):
                 entrance(wrong)
 
 
-@every_economy
+@with_stocks
 def test_numbers_of_another_type_are_no_state(economy):
     state = economy.reset((3,), generator())
     stock, index = economy.fields.moved_by("choice")[0], exogenous(economy)[-1]
@@ -110,7 +110,7 @@ def test_numbers_of_another_type_are_no_state(economy):
             FixedAction(economy, 0.1)(wrong)
 
 
-@every_economy
+@with_stocks
 def test_a_period_takes_tensors_and_says_so(economy):
     state, actions, shocks = situation(economy, (3,))
     name = next(iter(actions))

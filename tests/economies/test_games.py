@@ -28,7 +28,9 @@ def test_a_period_has_the_shapes_that_roles_and_fields_say(game):
         state = game.reset(batch, generator(), torch.float64)
         game.check_state(state)
         played = play(game, state, neutral(game), survey=True)
-        step = game.step(state, played.actions, game.draw(batch, generator(1), torch.float64))
+        # A state of indices does not say of which type numbers are.
+        kind = game.zeros(state).dtype
+        step = game.step(state, played.actions, game.draw(batch, generator(1), kind))
         game.check_state(step.state)
         assert tuple(played.seen) == tuple(played.surveyed) == tuple(game.roles)
         for name, role in game.roles.items():
