@@ -4,7 +4,7 @@ Chapter *Algorithmic collusion*. A session ends when no firm's best price has ch
 for 100,000 periods. Then the firms' rules are known, and all the rest is exact: the cycle in which
 they end, what each could gain by its best response to the other's rule (dynamic programming), and
 what happens after a forced departure. Gains are in per cent of the discounted profit that the firm
-has where the rules lead.
+has where the rules lead, means over firms and the states of the cycle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lectures_lib.evaluation import departure_gains, limit_cycle
 MARKET = Bertrand()
 #: The axes of the paper's figures: step sizes, and rates at which exploration falls.
 RATES = np.linspace(0.025, 0.25, 10)
-DECAYS = np.linspace(2e-6, 2e-5, 10)
+DECAYS = np.array((0.5, 1, 2, 4, 6, 8, 11, 14, 17, 20)) * 1e-6
 #: Periods before and after a forced departure.
 BEFORE, AFTER = 3, 25
 # A gain of less than this, relative to what a rule is worth, is rounding.
@@ -39,7 +39,12 @@ def learned(market, sessions, first=0, **settings):
 
 
 def outcome(market, tables, choices, state) -> dict[str, float]:
-    """What the rules of one session (states, firms) come to."""
+    """What the rules of one session (states, firms) come to.
+
+    Rules are an equilibrium on their path if no firm gains by any departure there (`nash`), and
+    perfect if none gains anywhere. `no_gain_once` is the test of the paper's programs: departures
+    for a single period, after which the firm returns to its rule.
+    """
     if tables.successors.shape[-1] > 1:
         return _with_luck(market, tables, choices, state)
     cycle = limit_cycle(tables, choices, state)
@@ -55,6 +60,7 @@ def outcome(market, tables, choices, state) -> dict[str, float]:
         "once": 100 * float(np.mean(once)),
         "no_gain_once": float(max(once) < NOTHING),
         "nash": float(relative[here].max() < NOTHING),
+        "one": float(relative[here].max(0).min() < NOTHING),
         "perfect": float(relative.max() < NOTHING),
     }
 
@@ -94,7 +100,10 @@ def outcomes(market, agent) -> dict[str, np.ndarray]:
     found = [
         outcome(market, tables, c, s) for c, s in zip(agent.choices, agent.states, strict=True)
     ]
-    return {name: np.array([x[name] for x in found]) for name in found[0]}
+    numbers = {name: np.array([x[name] for x in found]) for name in found[0]}
+    # How many best prices are still those of the first table.
+    first = QLearning(market, seed=0, config=agent.config).choices
+    return numbers | {"unmoved": (agent.choices == first).mean((1, 2))}
 
 
 def summary(agent, found, seconds) -> dict:
@@ -113,12 +122,14 @@ def summary(agent, found, seconds) -> dict:
         "departure_anywhere": float(found["departure_anywhere"].mean()),
         "nash": float(found["nash"].mean()),
         "perfect": float(found["perfect"].mean()),
+        "unmoved": float(found["unmoved"].mean()),
         "steps": float(agent.periods.mean()),
         "seconds": seconds / n,
     }
     if "length" in found:
         row |= {
             "once": float(found["once"].mean()),
+            "one": float(found["one"].mean()),
             "no_gain_once": float(found["no_gain_once"].mean()),
             "constant": float((found["length"] == 1).mean()),
         }
@@ -207,22 +218,24 @@ def grid(sessions=20):
 
 def patience(sessions=100):
     """Discount factors from that of who is myopic to more than the paper's."""
-    for beta in (0.01, 0.25, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99):
+    for beta in (0.0, 0.25, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99):
         yield f"discount factor {beta}", row(replace(MARKET, beta=beta), sessions)
+    for beta in (0.0, 0.5, 0.95):
+        forgetful = replace(MARKET, beta=beta, memory=0)
+        yield f"no memory, discount factor {beta}", row(forgetful, sessions)
 
 
 def variants(sessions=100):
     """Other markets, and other choices of what the paper leaves open or fixes."""
-    yield "no memory", row(replace(MARKET, memory=0), sessions)
     yield "costs 1 and 0.75", row(replace(MARKET, cost=(1.0, 0.75)), sessions)
     yield "costs 1 and 0.5", row(replace(MARKET, cost=(1.0, 0.5)), sessions)
     luck = MarkovChain((-0.1, 0.1), ((0.5, 0.5), (0.5, 0.5)))
-    yield "outside good of -0.1 or 0.1", row(replace(MARKET, outside=luck), sessions)
+    yield "outside good of -0.1 or 0.1, seen later", row(replace(MARKET, outside=luck), sessions)
     yield "tables of zeros at first", row(MARKET, sessions, initial_value=0.0)
     yield "the highest profit for ever at first", row(MARKET, sessions, initial_value=_highest())
     yield "slower step, longer exploration", row(MARKET, sessions, rate=0.05, decay=1e-6)
     soft = {"exploration": "boltzmann", "temperature": (0.5, 1e-3)}
-    yield "Boltzmann exploration", row(MARKET, sessions, **soft)
+    yield "Boltzmann exploration, temperature from 0.5", row(MARKET, sessions, **soft)
 
 
 def _highest():

@@ -62,7 +62,7 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
     memory : int
         Periods whose prices firms remember, all of them; zero for none.
     beta : float
-        Discount factor, in (0, 1): the paper's :math:`\delta`.
+        Discount factor, in [0, 1): the paper's :math:`\delta`.
     quality : float or tuple of float
         Of all firms, or of each.
     cost : float or tuple of float
@@ -109,7 +109,7 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
     def __post_init__(self):
         require(self.n_firms >= 2, "n_firms", self.n_firms, "a whole number of at least 2")
         require(self.memory >= 0, "memory", self.memory, "a whole number of at least 0")
-        require(0 < self.beta < 1, "beta", self.beta, "a number in (0, 1)")
+        require(0 <= self.beta < 1, "beta", self.beta, "a number in [0, 1)")
         for name in ("quality", "cost"):
             value = getattr(self, name)
             each = value if isinstance(value, tuple) else (value,) * self.n_firms
