@@ -150,13 +150,8 @@ def test_exercises_have_solutions(notebook):
 
 #: Entries of the bibliography that no chapter cites yet, and for what they wait.
 AWAITED = {
-    "baker2019": "success cases of multi-agent learning",
-    "berner2019": "success cases of multi-agent learning",
-    "vinyals2019": "success cases of multi-agent learning",
-    "espeholt2018": "learning in parallel",
     "evans2001": "the introduction, on adaptive learning",
     "marcet1989": "the introduction, on adaptive learning",
-    "zheng2022": "the introduction, on related literature",
 }
 
 
