@@ -27,7 +27,6 @@ ALSO = {
     "generalised advantage estimation": "advantage",
     "MDP": "Bellman operator",
     "monopsony": "joint monopsony",
-    "Nash equilibrium": "open-loop equilibrium",
     "PPO": "policy gradient",
     "proximal policy optimisation": "policy gradient",
     "replay buffer": "replay",
