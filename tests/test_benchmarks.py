@@ -12,6 +12,7 @@ import torch
 from benchmarks.critic import sight
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
+from benchmarks.marl import collusion
 from benchmarks.planner import many
 from benchmarks.primer import probing
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
@@ -215,6 +216,21 @@ def test_a_seed_with_one_of_the_goods_is_as_precise_as_its_row():
     agent.learn(rows[0]["steps"], show_progress=False)
     (found,) = many.judged(agent.policy, ECONOMY, start="ergodic")
     assert found["policy_error"] < 2 * max(row["policy_error"] for row in rows)
+
+
+@pytest.mark.learning
+def test_twenty_sessions_of_firms_are_like_a_thousand():
+    stored_row = stored("marl")["baseline"]["two firms"]
+    found = collusion.row(collusion.MARKET, 20, first=50_000)
+    error = np.std(stored_row["gains"]) / 20**0.5
+    assert found["converged"] == 1
+    assert abs(found["gain"] - stored_row["gain"]) < 4 * error
+    assert abs(found["no_gain_once"] - stored_row["no_gain_once"]) < 4 * 0.5 / 20**0.5
+    assert (
+        abs(found["departure"] - stored_row["departure"])
+        < 4 * np.std(stored_row["departures"]) / 20**0.5
+    )
+    assert found["nash"] <= 0.1 and found["perfect"] == 0
 
 
 @pytest.mark.learning

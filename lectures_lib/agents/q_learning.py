@@ -67,11 +67,11 @@ class QLearningConfig(Parameters):
     until it has come down to its second value."""
     initial_value: float | str | None = None
     """All entries of the first table. None stands for zero, and with optimistic exploration for
-    the value of the highest payoff for ever, which no plan can exceed. ``"others at random"``: a
-    choice's mean payoff against others who choose at random, for ever."""
+    the value of the highest payoff for ever, which no plan can exceed. With ``"others at random"``
+    they are each choice's mean payoff against others who choose at random, for ever."""
     stop_after: int | None = None
-    """In a game: periods without a change of any player's best choice in any state after which a
-    run is over, and learning when all are. None: as long as told."""
+    """Periods without a change of any player's best choice in any state after which a run of a game
+    is over, and learning when all are; None for as long as told."""
     step_size: str = "polynomial"
     """``"constant"``: alpha_n = rate. ``"1/n"``. ``"polynomial"``: alpha_n = n**-power."""
     rate: float = 0.1

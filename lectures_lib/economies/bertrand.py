@@ -158,19 +158,14 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
         return np.tensordot(self.outside.stationary, each, 1)
 
     def _markup(self, markup, sellers: slice) -> float:
-        """The markup m of sellers at which m E[Q (1 - Q)] is mu E[Q], with what they sell, Q.
+        """The markup at which sellers earn most, given the markups (firms,) of all others.
 
-        Parameters
-        ----------
-        markup : ndarray, shape (firms,)
-            Of those who are no sellers.
-        sellers : slice
+        Their marginal profit is zero where m E[Q (1 - Q)] = mu E[Q], with what they sell, Q.
         """
-
         from scipy.optimize import brentq  # only here, as in `markov.py`
 
-        def lost(m):
-            """How much of what is sold would be lost to others, relative to it."""
+        def marginal(m, values=None):
+            """Less than zero where a higher markup would earn more, in units of mu."""
             price = self.costs + markup
             price[sellers] = self.costs[sellers] + m
 
@@ -181,28 +176,54 @@ class Bertrand(Economy[BertrandState, BertrandShocks]):
                 others[sellers] = 0
                 return torch.stack([own * others.sum(), own])
 
-            change, own = self._in_long_run(both)
-            return change / own
+            change, own = self._in_long_run(both) if values is None else both(values).numpy()
+            return m * change / own / self.mu - 1
 
-        # The share that is lost rises with the markup, from less than one.
+        # With a given outside good it changes its sign once, and on average no later.
         high = 2 * self.mu
-        while high * lost(high) < self.mu:
+        while min(marginal(high, a) for a in self.outside.values) < 0:
             high *= 2
-        return brentq(lambda m: m * lost(m) - self.mu, self.mu, high, xtol=1e-15, maxiter=1000)
+        if len(self.outside) == 1:
+            return brentq(marginal, self.mu, high, xtol=1e-15, maxiter=1000)
+        # Where demand may be of several kinds, profits may have a peak for each.
+        places = np.geomspace(self.mu, high, 400)
+        rising = np.array([marginal(m) < 0 for m in places])
+        peaks = [
+            brentq(marginal, *places[k : k + 2], xtol=1e-15)
+            for k in np.flatnonzero(rising[:-1] & ~rising[1:])
+        ]
+
+        def earned(m):
+            price = self.costs + markup
+            price[sellers] = self.costs[sellers] + m
+            return self.expected_profits(price)[sellers].sum()
+
+        return max(peaks, key=earned)
 
     @cached_property
     def nash_prices(self) -> np.ndarray:
-        """Prices of the one-shot game's equilibrium, shape (firms,): best responses in turn."""
-        markup, before = np.full(self.n_firms, 2 * self.mu), np.zeros(self.n_firms)
-        while np.abs(markup - before).max() > 1e-14 * markup.max():
+        """The one-shot game's equilibrium, shape (firms,), by best responses in turn.
+
+        Raises
+        ------
+        RuntimeError
+            If they do not come to rest.
+        """
+        markup = np.full(self.n_firms, 2 * self.mu)
+        for _ in range(1000):
             before = markup.copy()
             for i in range(self.n_firms):
                 markup[i] = self._markup(markup, slice(i, i + 1))
-        return self.costs + markup
+            if np.abs(markup - before).max() <= 1e-14 * markup.max():
+                return self.costs + markup
+        raise RuntimeError(
+            f"{self!r}: best responses go round in a circle, and no equilibrium of the one-shot "
+            "game is known. Let the outside good vary less."
+        )
 
     @cached_property
     def monopoly_prices(self) -> np.ndarray:
-        """Prices that maximise the sum of profits, shape (firms,); all markups are the same."""
+        """What maximises the sum of profits, shape (firms,); all markups are the same."""
         return self.costs + self._markup(np.zeros(self.n_firms), slice(0, self.n_firms))
 
     def profit_gain(self, profit) -> np.ndarray:

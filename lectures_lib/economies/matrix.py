@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -29,8 +30,8 @@ class NoShocks(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Stages(Economy[Stage, NoShocks]):
-    """Players choose at the same time, and what they chose says what they get and where they go.
+class NormalForm(Economy[Stage, NoShocks]):
+    """Games in normal form: players choose at the same time, and that says what they get.
 
     A choice is a number 0, 1, ...; a number between two of them stands for the lottery of both,
     such as 0.3 for the second with probability 0.3. Rewards are then expected ones.
@@ -40,9 +41,9 @@ class _Stages(Economy[Stage, NoShocks]):
     Shocks = NoShocks
 
     @property
+    @abstractmethod
     def _payoffs(self) -> np.ndarray:
-        """Of each stage, shape (stages, players, *choices)."""
-        raise NotImplementedError
+        """Of each game, shape (games, players, *choices)."""
 
     @property
     def _team(self) -> bool:
@@ -133,7 +134,7 @@ class _Stages(Economy[Stage, NoShocks]):
 
 
 @dataclass(frozen=True)
-class Matrix(_Stages):
+class Matrix(NormalForm):
     """A game in normal form, played again and again by players without memory.
 
     Chapter *Learners who learn together*.
@@ -214,7 +215,7 @@ class Matrix(_Stages):
 
 
 @dataclass(frozen=True)
-class TwoStep(_Stages):
+class TwoStep(NormalForm):
     """The first player says which of two games a team plays next (Rashid et al. 2018, section 5).
 
     After choice 0 both get 7 whatever they do; after choice 1 they get 0 if both choose 0, 8 if

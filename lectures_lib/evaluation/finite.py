@@ -2,7 +2,7 @@
 
 Where states are indices and an agent chooses from a list, nothing has to be approximated: the
 economy in which all others follow a policy (:class:`~lectures_lib.economies.Alone`) is a Markov
-decision problem with tables. Chapter *Markov decision problems*.
+decision problem with tables. Chapter *Partially observed Markov games*.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ MARKETS = {
     "other qualities": Bertrand(3, quality=(2.0, 1.8, 2.4), mu=0.4),
     "demand": Bertrand(cost=(0.9, 1.0), outside=DEMAND),
     "nearly alike": Bertrand(mu=0.01),
+    "demand of two kinds": Bertrand(
+        quality=(2.0, 1.0), mu=0.1, outside=MarkovChain((-5.0, 0.7), ((0.3, 0.7),) * 2)
+    ),
 }
 every_market = pytest.mark.parametrize("market", list(MARKETS.values()), ids=list(MARKETS))
 
@@ -43,6 +46,8 @@ def test_nobody_gains_by_another_price_in_the_one_shot_equilibrium(market):
         around = (nash[i] - 0.5 * market.mu, nash[i] + 0.5 * market.mu)
         found = minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-10})
         assert found.x == pytest.approx(nash[i], abs=1e-5 * market.mu)
+        anywhere = min(loss(p) for p in np.linspace(0.5, 9, 400))
+        assert -anywhere <= market.expected_profits(nash)[i] + 1e-12
 
 
 @every_market
@@ -54,6 +59,8 @@ def test_a_monopoly_cannot_earn_more(market):
         options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000},
     )
     best = market.expected_profits(market.monopoly_prices).sum()
+    same_markup = [market.costs + m for m in np.linspace(0.01, 9, 900)]
+    assert market.expected_profits(same_markup).sum(-1).max() <= best + 1e-12
     assert -found.fun == pytest.approx(best, rel=1e-9)
     assert found.x == pytest.approx(market.monopoly_prices, abs=1e-3 * market.mu)
 
