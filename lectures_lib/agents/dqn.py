@@ -92,7 +92,7 @@ class DQNConfig(Parameters):
     that are free of both (`"free"`). Without a mixer each agent has an error of its own."""
     mixing: int = 32
     """Units of the mixing network."""
-    weight: float = 0.01
+    weight: float = 0.001
     """With a free mixer, the weight of joint choices that are no better than what the agents would
     choose, where their values are drawn after those of joint choices; in (0, 1]."""
     second_moment_size: float = 0.1
@@ -353,54 +353,3 @@ class DQN(Agent):
         """Let the target network follow the present one a little."""
         for learner in self.learners.values():
             learner.move_target(self.config.target_rate)
-
-
-@dataclass(frozen=True)
-class VDNConfig(DQNConfig):
-    """Settings of :class:`VDN`: those of :class:`DQN`, with the mixer given."""
-
-    mixer: str | None = "sum"
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(self.mixer == "sum", "mixer", self.mixer, "'sum'; DQNConfig takes others")
-
-
-class VDN(DQN):
-    """Value decomposition: a team's values add up (Sunehag et al. 2018).
-
-    It is :class:`DQN` with ``mixer="sum"``. Chapter *Centralised training*. Parameters are those
-    of :class:`DQN`; each role that learns is a team.
-
-    Examples
-    --------
-    >>> from lectures_lib.economies import TwoStep
-    >>> agent = VDN(TwoStep(), seeds=range(2), device="cpu")
-    >>> history = agent.learn(steps=10 * agent.steps_per_iteration)
-    """
-
-    config_class = VDNConfig
-
-
-@dataclass(frozen=True)
-class QMIXConfig(DQNConfig):
-    """Settings of :class:`QMIX`: those of :class:`DQN`, with the mixer given."""
-
-    mixer: str | None = "monotonic"
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(
-            self.mixer == "monotonic", "mixer", self.mixer, "'monotonic'; DQNConfig takes others"
-        )
-
-
-class QMIX(DQN):
-    """A team's value rises in each agent's, by as much as the world state says (Rashid et al.
-    2018).
-
-    It is :class:`DQN` with ``mixer="monotonic"``. Chapter *Centralised training*. Parameters are
-    those of :class:`DQN`; each role that learns is a team.
-    """
-
-    config_class = QMIXConfig

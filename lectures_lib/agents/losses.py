@@ -229,11 +229,14 @@ def dueling_values(value: Tensor, advantages: Tensor) -> Tensor:
     return value + advantages - advantages.mean(-1, keepdim=True)
 
 
-def projection_weights(joint: Tensor, thought: Tensor, same: Tensor, weight: float) -> Tensor:
+def projection_weights(
+    joint: Tensor, thought: Tensor, same: Tensor, weight: float, tie: Tensor | float = 0.0
+) -> Tensor:
     r"""How much it matters that the agents' values fit a joint choice (Rashid et al. 2020, section
     5, central weighting).
 
-    .. math:: w(s, u) = \begin{cases} 1 & Q(s, u) > Q(s, \hat u) \text{ or } u = \hat u \\
+    .. math:: w(s, u) = \begin{cases}
+              1 & Q(s, u) > Q(s, \hat u) + \epsilon \text{ or } u = \hat u \\
               \alpha & \text{otherwise} \end{cases}
 
     for the agents' own best choices :math:`\hat u`. Where these are not the team's best, better
@@ -251,5 +254,8 @@ def projection_weights(joint: Tensor, thought: Tensor, same: Tensor, weight: flo
         Whether these are what was chosen.
     weight : float
         The alpha, in (0, 1].
+    tie : Tensor or float
+        The epsilon: what is better by less is as good. The paper has none, and agents then waver
+        between two joint choices that are equally good.
     """
-    return torch.where(same | (joint > thought), 1.0, weight)
+    return torch.where(same | (joint > thought + tie), 1.0, weight)

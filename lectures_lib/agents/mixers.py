@@ -17,6 +17,8 @@ Whatever stands first in a shape is a run.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
@@ -24,15 +26,47 @@ from torch.nn.functional import elu, one_hot
 from ..networks import MLP, Streams
 
 
-class Sum(nn.Module):
+class Mixer(nn.Module):
+    """From the values of a team's agents to that of their joint choice, for each run."""
+
+    @abstractmethod
+    def forward(self, values: Tensor, world: Tensor) -> Tensor:
+        """What values amount to.
+
+        Parameters
+        ----------
+        values : Tensor, shape (runs, *any, agents)
+        world : Tensor, shape (runs, *any, features)
+            The world state.
+
+        Returns
+        -------
+        Tensor, shape (runs, *any)
+        """
+
+    def joint(self, values: Tensor, chosen: Tensor, world: Tensor) -> Tensor:
+        """Value (runs, *any) of a joint choice; by default what the agents' values amount to.
+
+        Parameters
+        ----------
+        values : Tensor, shape (runs, *any, agents)
+            Each agent's value of its choice.
+        chosen : Tensor of int64, shape (runs, *any, agents)
+            Its number in the list.
+        world : Tensor, shape (runs, *any, features)
+        """
+        return self(values, world)
+
+
+class Sum(Mixer):
     """The sum of the agents' values (Sunehag et al. 2018, equation 2), whatever the world."""
 
-    def forward(self, values: Tensor, world: Tensor) -> Tensor:
-        """Map (runs, *any, agents) and (runs, *any, features) to (runs, *any)."""
+    def forward(self, values, world):
+        """The sum (runs, *any)."""
         return values.sum(-1)
 
 
-class Monotonic(nn.Module):
+class Monotonic(Mixer):
     r"""A mixture that rises in each agent's value (Rashid et al. 2018, section 4).
 
     .. math:: Q(s, q) = w_2(s)^\top \mathrm{elu}\bigl(W_1(s) q + b_1(s)\bigr) + b_2(s),
@@ -61,8 +95,8 @@ class Monotonic(nn.Module):
         self.last = MLP((features + 1, units), streams)
         self.last_bias = MLP((features + 1, units, 1), streams, 0.1)
 
-    def forward(self, values: Tensor, world: Tensor) -> Tensor:
-        """Map (runs, *any, agents) and (runs, *any, features) to (runs, *any)."""
+    def forward(self, values, world):
+        """The mixture (runs, *any)."""
         world = torch.cat([world, torch.ones_like(world[..., :1])], -1)
         first = self.first(world).abs().unflatten(-1, (self.agents, self.units))
         mixed = (values.unsqueeze(-1) * first).mean(-2)
@@ -74,10 +108,17 @@ class Monotonic(nn.Module):
 class Free(Monotonic):
     """Joint choices have any values, and the agents' values are drawn after them.
 
-    The values of joint choices are those of :meth:`joint`, a network of the world state and of who
-    has chosen what, which learns from experience; nothing relates them to the agents' values. These
-    are mixed monotonically, and the mixture is fitted to the values of joint choices where that
-    matters for what is best (:func:`~lectures_lib.agents.losses.projection_weights`).
+    The values of joint choices come from a network of the world state and of who has chosen what,
+    which learns from experience; nothing relates them to the agents' values. These are mixed
+    monotonically, and the mixture is fitted to the values of joint choices where that matters for
+    what is best (:func:`~lectures_lib.agents.losses.projection_weights`): CW-QMIX of Rashid et al.
+    (2020), section 5. Agents act on their own values, in training and later; nobody looks for the
+    best of all joint choices.
+
+    Differences from the paper: the joint value is a network of choices and not of other agents'
+    networks' values; it, and not the target of a transition, is what mixtures are fitted to and
+    what weights compare, so that luck is nobody's merit; choices that are better by next to
+    nothing weigh as if they were not, so that agents do not waver between equals.
 
     Parameters
     ----------
@@ -95,7 +136,24 @@ class Free(Monotonic):
         self.choices = choices
         self.of_choices = MLP((features + agents * choices, *hidden, 1), streams, 0.1)
 
-    def joint(self, chosen: Tensor, world: Tensor) -> Tensor:
-        """Values (runs, *any) of choices (runs, *any, agents), numbers in the agents' list."""
+    def joint(self, values, chosen, world):
+        """Value (runs, *any) of a joint choice, whatever the agents' values are."""
         who = one_hot(chosen, self.choices).flatten(-2).to(world)
         return self.of_choices(torch.cat([world, who], -1)).squeeze(-1)
+
+
+def make_mixer(config, agents: int, features: int, choices: int, streams: Streams) -> Mixer:
+    """The mixer that a :class:`~lectures_lib.agents.DQNConfig` names.
+
+    Parameters
+    ----------
+    config : DQNConfig
+    agents, features, choices : int
+        Numbers of agents, of features of the world state, and of each agent's choices.
+    streams : Streams
+    """
+    if config.mixer == "sum":
+        return Sum()
+    if config.mixer == "monotonic":
+        return Monotonic(agents, features, config.mixing, streams)
+    return Free(agents, features, config.mixing, choices, config.hidden, streams)

@@ -15,12 +15,16 @@ from ..economies.role import Role
 from ..networks import RunningScale, Streams
 from .inputs import InputSizes
 from .losses import demean, projection_weights, q_target
-from .mixers import Free, Monotonic, Sum
+from .mixers import Free, Mixer, make_mixer
 from .network_agent import follow
 from .q_network import QNetwork
 
 if TYPE_CHECKING:
     from .dqn import DQNConfig
+
+
+#: What is better by less than this is as good for a free mixer, in standard deviations of reward.
+TIE = 0.01
 
 
 class Transitions(NamedTuple):
@@ -76,16 +80,11 @@ class QLearner(nn.Module):
         size = c.second_moment_size
         self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size)
         self.reward_scale = RunningScale(runs, 1, device)
-        self.mixer = self.target_mixer = None
+        self.mixer: Mixer | None = None
+        self.target_mixer: Mixer | None = None
         if c.mixer is not None:
-            form = (role.n_agents, role.n_agents * surveyed.inputs, c.mixing)
-            self.mixer = (
-                Sum()
-                if c.mixer == "sum"
-                else Monotonic(*form, streams)
-                if c.mixer == "monotonic"
-                else Free(*form, len(choices), c.hidden, streams)
-            )
+            features = role.n_agents * surveyed.inputs
+            self.mixer = make_mixer(c, role.n_agents, features, len(choices), streams)
             self.target_mixer = copy.deepcopy(self.mixer).requires_grad_(False)
             self.world_scale = RunningScale(
                 runs, surveyed.inputs, device, surveyed.second_moments, size
@@ -111,7 +110,7 @@ class QLearner(nn.Module):
     def move_target(self, share: float) -> None:
         """Let the target network, and the target mixer, follow the present ones by a share."""
         follow(self.target, self.online, share)
-        if self.mixer is not None:
+        if self.mixer is not None and self.target_mixer is not None:
             follow(self.target_mixer, self.mixer, share)
 
     # ------------------------------------------------------------------ errors
@@ -132,38 +131,38 @@ class QLearner(nn.Module):
             best = (self.online(following) if self.config.double else ahead).argmax(-1)
         if self.mixer is None:
             return self._less_luck(values - q_target(seen.reward, ahead, discount, best))
-        world, next_world = (
-            self.world_scale(x).flatten(-2) for x in (seen.world, seen.next_world)
-        )
-        free = isinstance(self.mixer, Free)
+        world, next_world = (self.world_scale(x).flatten(-2) for x in (seen.world, seen.next_world))
         with torch.no_grad():
-            if free:
-                ahead = self._in_units(self.target_mixer.joint(best, next_world))
-            else:
-                ahead = self._mixed(self.target_mixer, _of(ahead, best), next_world)
+            ahead = self._joint(self.target_mixer, _of(ahead, best), best, next_world)
+            # One reward for all, and one joint choice ahead.
             target = q_target(seen.reward[..., 0], ahead.unsqueeze(-1), discount)
-        mixed = self._mixed(self.mixer, values, world)
-        if not free:
-            return self._less_luck(mixed - target).unsqueeze(-1)
-        joint = self._in_units(self.mixer.joint(seen.choice, world))
-        error = self._less_luck(joint - target)
+        joint = self._joint(self.mixer, values, seen.choice, world)
+        error = self._less_luck(joint - target).unsqueeze(-1)
+        if not isinstance(self.mixer, Free):
+            return error
         with torch.no_grad():
-            greedy = self.online(self.scale(seen.inputs)).argmax(-1)
-            thought = self._in_units(self.mixer.joint(greedy, world))
-            same = (greedy == seen.choice).all(-1)
-            weight = projection_weights(joint, thought, same, self.config.weight)
+            own_best = self.online(self.scale(seen.inputs)).argmax(-1)
+            thought = self._joint(self.mixer, values, own_best, world)
+            same = (own_best == seen.choice).all(-1)
+            tie = TIE * (1 - discount) * _like(self.online.spread, joint)
+            weight = projection_weights(joint, thought, same, self.config.weight, tie)
         # What a network says of joint choices is free of luck, so that levels can be compared.
+        mixed = self._in_units(self.mixer(self._pure(values), world))
         gap = weight.sqrt() * (mixed - joint.detach())
-        return torch.stack([error, gap], -1)
+        return torch.cat([error, gap.unsqueeze(-1)], -1)
 
     def _less_luck(self, error: Tensor) -> Tensor:
         # What luck does to all economies of a group is no choice's merit.
         return demean(error, dim=2) if self.config.common_shocks else error
 
-    def _mixed(self, mixer, values: Tensor, world: Tensor) -> Tensor:
-        """Mixture (runs, *any) of the agents' values, all in units of reward."""
+    def _joint(self, mixer, values: Tensor, chosen: Tensor, world: Tensor) -> Tensor:
+        """Value (runs, *any) of a joint choice, in units of reward."""
+        return self._in_units(mixer.joint(self._pure(values), chosen, world))
+
+    def _pure(self, values: Tensor) -> Tensor:
+        """Each agent's values, of order one."""
         level, spread = (_like(x, values) for x in (self.online.level, self.online.spread))
-        return self._in_units(mixer((values - level) / spread, world))
+        return (values - level) / spread
 
     def _in_units(self, x: Tensor) -> Tensor:
         """What is of order one, as a team's value."""
