@@ -4,6 +4,7 @@ from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
+from .discretised import Discretised
 from .fields import Field, Fields
 from .growth import BrockMirman
 from .market import Market
@@ -17,6 +18,7 @@ __all__ = [
     "Alone",
     "Bertrand",
     "BrockMirman",
+    "Discretised",
     "Economy",
     "Field",
     "Fields",

@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Discretised,
+    Market,
+    MarkovChain,
+    Monopolist,
+    Planner,
+)
 
 ECONOMIES = {
     "Planner()": Planner(),
     "Planner(3, 2)": Planner(3, 2),
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
+    "Discretised(Planner(2))": Discretised(Planner(2), (0.05, 0.1, 0.2)),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
     "Market()": Market(),
