@@ -131,7 +131,8 @@ class DQN(Agent):
     network.
 
     Each agent's value is that of its own choice, given what the others do. In a team its reward is
-    the mean of the team's.
+    the mean of the team's. With a `mixer`, used in learning only, a team has one error, that of
+    its joint choice's value; its agents still act on their own values alone.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ class DQN(Agent):
     Raises
     ------
     TypeError
-        If a role has no choices.
+        If a role has no choices, or there is a mixer and a role is no team.
 
     Examples
     --------

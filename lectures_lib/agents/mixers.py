@@ -77,7 +77,9 @@ class Monotonic(Mixer):
     in each value, the best joint choice is that of which each agent's choice is its own best.
 
     Differences from the paper: weights are divided by the number of what they add up, so that
-    mixtures begin of order one; the hidden layer of :math:`b_2` has SiLU activations.
+    mixtures begin of order one; the world state enters through tanh, because Q multiplies what is
+    made of it twice, and values of states out of the ordinary otherwise grow with every target; the
+    hidden layer of :math:`b_2` has SiLU activations.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ class Monotonic(Mixer):
 
     def forward(self, values, world):
         """The mixture (runs, *any)."""
-        world = torch.cat([world, torch.ones_like(world[..., :1])], -1)
+        world = torch.cat([torch.tanh(world), torch.ones_like(world[..., :1])], -1)
         first = self.first(world).abs().unflatten(-1, (self.agents, self.units))
         mixed = (values.unsqueeze(-1) * first).mean(-2)
         hidden = elu(mixed + self.first_bias(world))
