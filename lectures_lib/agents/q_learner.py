@@ -124,7 +124,8 @@ class QLearner(nn.Module):
             two, shape (..., 2): that of the joint choice's value, and how far the mixture of the
             agents' values is from it, times the root of its weight.
         """
-        values = _of(self.online(self.scale(seen.inputs)), seen.choice)
+        each = self.online(self.scale(seen.inputs))
+        values = _of(each, seen.choice)
         with torch.no_grad():
             following = self.scale(seen.following)
             ahead = self.target(following)
@@ -141,7 +142,7 @@ class QLearner(nn.Module):
         if not isinstance(self.mixer, Free):
             return error
         with torch.no_grad():
-            own_best = self.online(self.scale(seen.inputs)).argmax(-1)
+            own_best = each.argmax(-1)
             thought = self._joint(self.mixer, values, own_best, world)
             same = (own_best == seen.choice).all(-1)
             tie = TIE * (1 - discount) * _like(self.online.spread, joint)
