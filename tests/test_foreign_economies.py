@@ -28,7 +28,15 @@ import lectures_lib.economies
 import lectures_lib.evaluation
 import lectures_lib.solvers
 from lectures_lib import agents, evaluation, plotting, solvers
-from lectures_lib.economies import Alone, FixedAction, Market, Planner, map_state, play
+from lectures_lib.economies import (
+    Alone,
+    Discretised,
+    FixedAction,
+    Market,
+    Planner,
+    map_state,
+    play,
+)
 from lectures_lib.economies.play import neutral
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
@@ -39,6 +47,8 @@ CONFIGS = {
     "Analytic": agents.AnalyticConfig(**SMALL),
     "SAC": agents.SACConfig(**SMALL, batch=8, memory=64),
     "DQN": agents.DQNConfig(**PICKY, capacity=60),
+    "VDN": agents.VDNConfig(**PICKY, capacity=60),
+    "QMIX": agents.QMIXConfig(**PICKY, capacity=60),
     "QLearning": agents.QLearningConfig(updates=100),
 }
 
@@ -96,6 +106,7 @@ UNSOLVED = dict.fromkeys(FOREIGN, r"(Saver|Gambler): expected one of Planner, .*
 NOT_AT_REST = dict.fromkeys(FOREIGN, "steady_state is for a Planner or a .*(Saver|Gambler)")
 NO_CHOICES = dict.fromkeys(FOREIGN, "role '(saver|gambler)' of .* has choices=None")
 NO_TABLES = dict.fromkeys(FOREIGN, r"(Saver|Gambler) has no tables\(\)")
+LACKING = {"QLearning": NO_TABLES} | dict.fromkeys(("DQN", "VDN", "QMIX"), NO_CHOICES)
 TEAM = dict.fromkeys(("no shocks", "aggregate", "weather"), "Saver's role 'saver' is a team")
 NOT_FOR = dict.fromkeys(FOREIGN, "is for a .*got .*(Saver|Gambler).*solve")
 DRAWN = dict.fromkeys(FOREIGN, "(Saver|Gambler) has no .*decision_rules")
@@ -113,14 +124,12 @@ USES = {
     # ---------------------------------------------------------------- economies
     "economies.Economy": (stepped, {}),
     "economies.Alone": (lambda e: stepped(Alone(e, policy_of(e))), {}),
+    "economies.Discretised": (lambda e: stepped(Discretised(e, (0.1, 0.3))), {}),
     "economies.play": (lambda e: list(play(e, states(e), neutral(e)).actions.values()), {}),
     "economies.FixedAction": (lambda e: list(policy_of(e)(states(e)).values()), {}),
     "economies.map_state": (lambda e: list(map_state(lambda x: 1.0 * x, states(e))), {}),
     # ---------------------------------------------------------------- agents
-    **{
-        f"agents.{name}": (learns(name), {"DQN": NO_CHOICES, "QLearning": NO_TABLES}.get(name, {}))
-        for name in CONFIGS
-    },
+    **{f"agents.{name}": (learns(name), LACKING.get(name, {})) for name in CONFIGS},
     # ---------------------------------------------------------------- solvers
     "solvers.euler_residuals": (
         lambda e: [solvers.euler_residuals(e, policy_of(e), states(e))],
@@ -203,8 +212,8 @@ NO_USE = {
     "economies": "BrockMirman Field Fields Market MarkovChain Monopolist Planner Policy Role Sight "
     "Step Tables TooManyOutcomes",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
-    "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig Replay SACConfig "
-    "TablePolicy TrainingDiverged",
+    "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
+    "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
     "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "
     "Report RoleReport",

@@ -7,7 +7,14 @@ import torch
 from registry import ECONOMIES, every_economy, situation
 
 from lectures_lib import agents
-from lectures_lib.economies import BrockMirman, FixedAction, Market, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Discretised,
+    FixedAction,
+    Market,
+    Monopolist,
+    Planner,
+)
 from lectures_lib.evaluation import dynamic_accuracy, evaluate, exploitability
 from lectures_lib.solvers import Solution, conditions_of, markov_perfect, solve, steady_state
 from lectures_lib.solvers.euler_network import EulerNetworkPolicy
@@ -25,6 +32,8 @@ LEARNERS = {
     "Analytic": (BrockMirman(), agents.AnalyticConfig(**SMALL)),
     "SAC": (Monopolist(), agents.SACConfig(**SMALL, batch=8, memory=64)),
     "DQN": (Monopolist(), agents.DQNConfig(**REPLAYED, capacity=60)),
+    "VDN": (Discretised(Planner(2), (0.1, 0.2)), agents.VDNConfig(**REPLAYED, capacity=60)),
+    "QMIX": (Discretised(Planner(2), (0.1, 0.2)), agents.QMIXConfig(**REPLAYED, capacity=60)),
     "QLearning": (Monopolist(), agents.QLearningConfig(updates=100)),
 }
 

@@ -11,6 +11,7 @@ from .ppo import PPO, PPOConfig
 from .probing import Probing, ProbingConfig
 from .q_learning import QLearning, QLearningConfig
 from .q_network import GreedyPolicy
+from .qmix import QMIX, VDN, QMIXConfig, VDNConfig
 from .replay import Replay
 from .sac import SAC, SACConfig
 from .table_policy import TablePolicy
@@ -19,7 +20,9 @@ from .watched import NotFinite
 __all__ = [
     "DQN",
     "PPO",
+    "QMIX",
     "SAC",
+    "VDN",
     "ActorCritic",
     "ActorCriticConfig",
     "Agent",
@@ -36,8 +39,10 @@ __all__ = [
     "ProbingConfig",
     "QLearning",
     "QLearningConfig",
+    "QMIXConfig",
     "Replay",
     "SACConfig",
     "TablePolicy",
     "TrainingDiverged",
+    "VDNConfig",
 ]

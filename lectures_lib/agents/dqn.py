@@ -12,12 +12,12 @@ falling learning rate in place of RMSProp; (v) the target network moves a little
 frequent to the end, because nothing is lost by it here, and all choices need to be seen; (vii)
 double Q-learning (van Hasselt et al. 2016) and the dueling network (Wang et al. 2016) are options;
 (viii) the economies of a group may receive the same shocks, and values are then fitted on
-differences within the group.
+differences within the group; (ix) a team's joint choice may be valued by a mixture of its agents'
+values (`mixer`, chapter *Centralised training*), as in :class:`VDN` and :class:`QMIX`.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -25,19 +25,18 @@ from torch import Tensor, nn
 
 from ..economies.base import map_state
 from ..economies.play import play
-from ..networks import RunningScale
 from ..parameters import Parameters, require
 from .base import Agent
 from .config import cosine, geometric, require_not_negative
-from .inputs import input_sizes, network_inputs
-from .losses import demean, q_target
-from .network_agent import adam, descend, follow, sum_of_run_means
-from .q_network import GreedyPolicy, QNetwork
+from .inputs import input_sizes, network_inputs, pooled_features
+from .network_agent import adam, descend, sum_of_run_means
+from .q_learner import QLearner, Transitions
+from .q_network import GreedyPolicy
 from .replay import Replay
 from .world import World
 
-# What is remembered of a transition, in this order.
-_FIELDS = ("inputs", "choice", "reward", "following")
+#: How the values of a team's agents are mixed.
+MIXERS = (None, "sum", "monotonic", "free")
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,16 @@ class DQNConfig(Parameters):
     shared: bool = True
     """Whether the agents of a role share a network, or each has its own. (There is no central
     critic: the network that values choices is the policy, and sees what the agent sees.)"""
+    mixer: str | None = None
+    """How the values of a team's agents make up that of their joint choice, which then has one
+    error (:mod:`~lectures_lib.agents.mixers`). They are added up (`"sum"`), mixed so that
+    more of one is never less of the whole (`"monotonic"`), or drawn after values of joint choices
+    that are free of both (`"free"`). Without a mixer each agent has an error of its own."""
+    mixing: int = 32
+    """Units of the mixing network."""
+    weight: float = 0.001
+    """With a free mixer, the weight of joint choices that are no better than what the agents would
+    choose, where their values are drawn after those of joint choices; in (0, 1]."""
     second_moment_size: float = 0.1
     """Size that a population's second moments are given, beside one for all other inputs."""
 
@@ -93,11 +102,14 @@ class DQNConfig(Parameters):
         require_not_negative(self)
         sizes = all(n >= 1 for n in self.hidden)
         require(sizes, "hidden", self.hidden, "whole numbers of at least 1")
-        for name in ("groups", "replicates", "horizon", "batch", "target_every"):
+        require(self.mixer in MIXERS, "mixer", self.mixer, f"one of {MIXERS}")
+        for name in ("groups", "replicates", "horizon", "batch", "target_every", "mixing"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("final_rate", "restart", "target_rate"):
+        for name in ("final_rate", "restart"):
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
-        require(self.target_rate > 0, "target_rate", self.target_rate, "a number in (0, 1]")
+        for name in ("target_rate", "weight"):
+            value = getattr(self, name)
+            require(0 < value <= 1, name, value, "a number in (0, 1]")
         ends = len(self.epsilon) == 2 and all(0 < x <= 1 for x in self.epsilon)
         require(ends, "epsilon", self.epsilon, "two probabilities above zero, first and last")
         require(
@@ -114,30 +126,13 @@ class DQNConfig(Parameters):
         )
 
 
-class _Learner(nn.Module):
-    """One role's networks, present and target, the scales of inputs and rewards, its choices."""
-
-    def __init__(self, role, config, streams, device, seen):
-        super().__init__()
-        runs = len(streams.generators)
-        sizes = (seen.inputs, *config.hidden, len(role.choices))
-        own = None if config.shared else (role.n_agents, -2)
-        self.online = QNetwork(sizes, config.dueling, streams, own)
-        self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.scale = RunningScale(
-            runs, seen.inputs, device, seen.second_moments, config.second_moment_size
-        )
-        self.reward_scale = RunningScale(runs, 1, device)
-        choices = torch.tensor(role.choices, device=device)
-        self.register_buffer("choices", choices, persistent=False)
-
-
 class DQN(Agent):
     """Deep Q-learning for an economy whose roles choose from a list; agents of a role share a
     network.
 
     Each agent's value is that of its own choice, given what the others do. In a team its reward is
-    the mean of the team's.
+    the mean of the team's. With a `mixer`, used in learning only, a team has one error, that of
+    its joint choice's value; its agents still act on their own values alone.
 
     Parameters
     ----------
@@ -150,7 +145,7 @@ class DQN(Agent):
     Raises
     ------
     TypeError
-        If a role has no choices.
+        If a role has no choices, or there is a mixer and a role is no team.
 
     Examples
     --------
@@ -176,15 +171,21 @@ class DQN(Agent):
                     f"for {role.n_actions} action(s); DQN chooses one action from a list, as in "
                     "Monopolist(). PPO takes any economy."
                 )
+            if c.mixer is not None and not role.team:
+                raise TypeError(
+                    f"role {name!r} of {type(self.economy).__name__} is no team, and "
+                    f"mixer={c.mixer!r} mixes the values of one: expected a role with team=True, "
+                    "as in TwoStep(). Rivals learn with mixer=None."
+                )
         sizes = input_sizes(self.economy)
+        surveyed = input_sizes(self.economy, survey=True)
         self.learners = nn.ModuleDict(
             {
-                name: _Learner(role, c, self.streams, self.device, sizes[name])
+                name: QLearner(role, c, self.streams, sizes[name], surveyed[name])
                 for name, role in roles.items()
             }
         )
-        weights = [p for each in self.learners.values() for p in each.online.parameters()]
-        self.optimizer = adam(weights)
+        self.optimizer = adam([p for each in self.learners.values() for p in each.learned()])
         # Groups are remembered whole. Without replay there is room for one round only.
         remembered = max(c.capacity // c.replicates, c.horizon * c.groups)
         self.memory = Replay(remembered, self.streams)
@@ -245,20 +246,15 @@ class DQN(Agent):
         return {f"{k} reward": r.flatten(1).mean(1) for k, r in earned.items()}
 
     def _set_scales_and_rate(self):
-        c = self.config
-        # A target network that differs in its weights alone: both count in the same units.
         for name, learner in self.learners.items():
-            horizon = 1 / (1 - self.economy.discount_of(name))
-            mean, inverse = learner.reward_scale.moments(2, torch.float32)
-            for network in (learner.online, learner.target):
-                network.level.copy_(horizon * mean[:, 0])
-                network.spread.copy_(horizon / inverse[:, 0])
+            learner.set_units(1 / (1 - self.economy.discount_of(name)))
         for group in self.optimizer.param_groups:
-            group["lr"] = c.rate * cosine(c.final_rate, self.progress)
+            group["lr"] = self.config.rate * cosine(self.config.final_rate, self.progress)
 
     # ------------------------------------------------------------------ living through the economy
     def _look(self, state, t=None, luck=None):
-        """What each role sees and, given this period's luck, what it chooses and does."""
+        """What each role and its mixer see and, given this period's luck, what it chooses and
+        does."""
         seen, chosen = {}, {}
         only_look = self.economy.stages[-1] if luck is None else ()
 
@@ -274,7 +270,10 @@ class DQN(Agent):
                 chosen[name] = torch.where(explore, other, chosen[name])
             return learner.choices[chosen[name]].unsqueeze(-1)
 
-        return seen, chosen, play(self.economy, state, choose).actions
+        mixing = self.config.mixer is not None
+        played = play(self.economy, state, choose, survey=mixing)
+        world = {name: pooled_features(*sight) for name, sight in played.surveyed.items()}
+        return seen, world if mixing else {}, chosen, played.actions
 
     def _explore(self, name):
         """When agents choose at random, and what: (runs, T, groups, replicates, agents) each."""
@@ -297,16 +296,24 @@ class DQN(Agent):
         luck = {name: self._explore(name) for name in self.learners}
         kept: dict[str, list[Tensor]] = {}
         for t in range(c.horizon):
-            seen, chosen, actions = self._look(state, t, luck)
+            seen, world, chosen, actions = self._look(state, t, luck)
             step = self.economy.step(state, actions, map_state(lambda x: x[:, t], shocks))  # noqa: B023
-            following, _, _ = self._look(step.state)
+            following, next_world, _, _ = self._look(step.state)
             for name in self.learners:
                 reward = step.rewards[name]
                 if self.economy.roles[name].team:
                     reward = reward.mean(-1, keepdim=True).expand_as(reward)
-                transition = (seen[name], chosen[name], reward, following[name])
-                for field, x in zip(_FIELDS, transition, strict=True):
-                    kept.setdefault(f"{name} {field}", []).append(x)
+                transition = Transitions(
+                    seen[name],
+                    chosen[name],
+                    reward,
+                    following[name],
+                    world.get(name),
+                    next_world.get(name),
+                )
+                for field, x in transition._asdict().items():
+                    if x is not None:
+                        kept.setdefault(f"{name} {field}", []).append(x)
             state = step.state
         self.world.state = state
         stacked = {name: torch.stack(x, 1) for name, x in kept.items()}
@@ -314,6 +321,8 @@ class DQN(Agent):
         for name, learner in self.learners.items():
             learner.scale.update(stacked[f"{name} inputs"])
             learner.reward_scale.update(rewards[name].unsqueeze(-1))
+            if learner.mixer is not None:
+                learner.world_scale.update(stacked[f"{name} world"])
         self.memory.add(**{name: x.flatten(1, 2) for name, x in stacked.items()})
         return rewards
 
@@ -330,30 +339,18 @@ class DQN(Agent):
         descend(self.optimizer, loss)
 
     def errors(self, name, drawn) -> Tensor:
-        """Temporal-difference errors (runs, n, replicates, agents).
+        """Temporal-difference errors (runs, n, replicates, agents) of a role, in units of reward.
 
-        In units of reward.
+        A team with a mixer has one for all (:meth:`.QLearner.errors`).
         """
-        c, learner = self.config, self.learners[name]
-        fields = [drawn[f"{name} {field}"] for field in _FIELDS]
-        inputs, chosen, reward, following = fields
-        with torch.no_grad():
-            next_inputs = learner.scale(following)
-            picked = None
-            if c.double:
-                picked = learner.online(next_inputs).argmax(-1)
-            target = q_target(
-                reward,
-                learner.target(next_inputs),
-                self.economy.discount_of(name),
-                picked,
-            )
-        values = learner.online(learner.scale(inputs))
-        error = values.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - target
-        # What luck does to all economies of a group is no choice's merit.
-        return demean(error, dim=2) if c.common_shocks else error
+        seen = {
+            field: drawn[f"{name} {field}"]
+            for field in Transitions._fields
+            if f"{name} {field}" in drawn
+        }
+        return self.learners[name].errors(Transitions(**seen), self.economy.discount_of(name))
 
     def move_target(self):
         """Let the target network follow the present one a little."""
         for learner in self.learners.values():
-            follow(learner.target, learner.online, self.config.target_rate)
+            learner.move_target(self.config.target_rate)

@@ -227,3 +227,35 @@ def dueling_values(value: Tensor, advantages: Tensor) -> Tensor:
     advantages : Tensor, shape (..., choices)
     """
     return value + advantages - advantages.mean(-1, keepdim=True)
+
+
+def projection_weights(
+    joint: Tensor, thought: Tensor, same: Tensor, weight: float, tie: Tensor | float = 0.0
+) -> Tensor:
+    r"""How much it matters that the agents' values fit a joint choice (Rashid et al. 2020, section
+    5, central weighting).
+
+    .. math:: w(s, u) = \begin{cases}
+              1 & Q(s, u) > Q(s, \hat u) + \epsilon \text{ or } u = \hat u \\
+              \alpha & \text{otherwise} \end{cases}
+
+    for the agents' own best choices :math:`\hat u`. Where these are not the team's best, better
+    ones weigh more and draw the agents' values to them; where they are, nothing but they count.
+    The paper compares the target of one transition, which luck has a part in, with
+    :math:`Q(s, \hat u)`; here it is the value of the joint choice.
+
+    Parameters
+    ----------
+    joint : Tensor, shape (...)
+        Q(s, u).
+    thought : Tensor, shape (...)
+        Of the agents' own best choices.
+    same : Tensor of bool, shape (...)
+        Whether these are what was chosen.
+    weight : float
+        The alpha, in (0, 1].
+    tie : Tensor or float
+        The epsilon: what is better by less is as good. The paper has none, and agents then waver
+        between two joint choices that are equally good.
+    """
+    return torch.where(same | (joint > thought + tie), 1.0, weight)

@@ -4,6 +4,7 @@ from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
+from .discretised import Discretised
 from .fields import Field, Fields
 from .game_tables import GameTables
 from .growth import BrockMirman
@@ -18,6 +19,7 @@ __all__ = [
     "Alone",
     "Bertrand",
     "BrockMirman",
+    "Discretised",
     "Economy",
     "Field",
     "Fields",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..parameters import require
-from .base import Economy, Sight, Step, require_economy
-from .fields import Fields
+from .base import Sight, Step
+from .derived import Derived
 from .play import Policy, in_actions
 from .tables import Tables, number_of, tabulate
 
 
 @dataclass(frozen=True)
-class Alone(Economy):
+class Alone(Derived):
     """The economy in which all but one agent follow a policy.
 
     It has one role with one agent, who sees what it sees in the original economy and is rewarded
@@ -50,13 +49,12 @@ class Alone(Economy):
     1
     """
 
-    economy: Any
     policy: Policy
     role: str = None  # type: ignore[assignment]  # left out, it becomes the only one
     agent: int = 0
 
     def __post_init__(self):
-        require_economy(self.economy)
+        super().__post_init__()
         runs = getattr(self.policy, "runs", None)
         require(runs is None, "policy", self.policy, f"one run, such as policy[0] of these {runs}")
         expected = "a function of a state, such as solution.policy"
@@ -68,26 +66,6 @@ class Alone(Economy):
         n = self.economy.roles[self.role].n_agents
         require(0 <= self.agent < n, "agent", self.agent, f"one of 0..{n - 1}")
 
-    @property
-    def State(self):
-        """Of the original economy."""
-        return self.economy.State
-
-    @property
-    def Shocks(self):
-        """Of the original economy."""
-        return self.economy.Shocks
-
-    @property
-    def fields(self) -> Fields:
-        """Of the original economy."""
-        return self.economy.fields
-
-    @property
-    def shock_shapes(self):
-        """Of the original economy."""
-        return self.economy.shock_shapes
-
     @cached_property
     def roles(self):
         """The agent's role, with this agent alone."""
@@ -98,42 +76,9 @@ class Alone(Economy):
         """The agent's."""
         return self.economy.discount_of(self.role)
 
-    @property
-    def risk_aversion(self) -> float:
-        """Of the original economy, if it has one."""
-        return self.economy.risk_aversion
-
     def consumption_equivalent(self, value: Tensor) -> Tensor:
         """The agent's measure of welfare."""
         return self.economy.equivalent(self.role, value)
-
-    def reset(self, batch, generator, dtype=torch.float32):
-        """Of the original economy."""
-        return self.economy.reset(batch, generator, dtype)
-
-    def draw(self, batch, generator, dtype=torch.float32):
-        """Of the original economy."""
-        return self.economy.draw(batch, generator, dtype)
-
-    def outcomes(self, state):
-        """Of the original economy."""
-        return self.economy.outcomes(state)
-
-    def move_chance(self, state, shocks):
-        """Of the original economy."""
-        return self.economy.move_chance(state, shocks)
-
-    def no_luck(self, state):
-        """Of the original economy."""
-        return self.economy.no_luck(state)
-
-    def perturb(self, state, generator, scale):
-        """Of the original economy."""
-        return self.economy.perturb(state, generator, scale)
-
-    def check_state(self, state):
-        """Of the original economy."""
-        self.economy.check_state(state)
 
     # ------------------------------------------------------------------ what the agent sees
     @cached_property

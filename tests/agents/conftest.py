@@ -5,13 +5,18 @@ Tests that ask for `make` run for every agent, tests that also ask for `economy`
 beside every economy that it does not refuse.
 """
 
+from dataclasses import dataclass, replace
+from functools import cached_property
+
 import pytest
 import torch
 
 from lectures_lib.agents import (
     DQN,
     PPO,
+    QMIX,
     SAC,
+    VDN,
     ActorCritic,
     Analytic,
     AnalyticConfig,
@@ -21,9 +26,11 @@ from lectures_lib.agents import (
     ProbingConfig,
     QLearning,
     QLearningConfig,
+    QMIXConfig,
     SACConfig,
+    VDNConfig,
 )
-from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
+from lectures_lib.economies import BrockMirman, Discretised, Market, Monopolist, Planner
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
 REPLAYED = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8, "updates": 2}
@@ -40,19 +47,36 @@ AGENTS = {
         DQN,
         DQNConfig(**REPLAYED, capacity=60, replicates=2, common_shocks=True),
     ),
+    "DQN, free mixer": (DQN, DQNConfig(**REPLAYED, capacity=60, mixer="free")),
+    "VDN": (VDN, VDNConfig(**REPLAYED, capacity=60)),
+    "QMIX": (QMIX, QMIXConfig(**REPLAYED, capacity=60, shared=False)),
     "QLearning": (QLearning, QLearningConfig(updates=1000, epsilon=(0.3, 0.3))),
 }
 #: Agents that pick from a list of choices, which few economies have.
-PICKERS = {DQN, QLearning}
+PICKERS = {DQN, VDN, QMIX, QLearning}
+SHARES = (0.05, 0.1, 0.2)
 SMALL_ECONOMIES = {
     "Planner(2, 2)": Planner(2, 2),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
+    "Discretised(Planner(2))": Discretised(Planner(2), SHARES),
     "Market(2)": Market(2),
     "Market(2, uninformed, atomistic)": Market(2, n_uninformed=1, atomistic=True),
 }
-REFUSED = {("Analytic", "Market(2)")}
+REFUSED = {("Analytic", "Market(2)"), ("QLearning", "Discretised(Planner(2))")}
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+
+
+@dataclass(frozen=True)
+class Pair(Planner):
+    """A planner who picks from a list for two households."""
+
+    n_households: int = 2
+
+    @cached_property
+    def roles(self):
+        (planner,) = super().roles.values()
+        return {"planner": replace(planner, choices=SHARES)}
 
 
 class Maker:
@@ -61,9 +85,13 @@ class Maker:
     def __init__(self, kind, config):
         self.kind, self.config = kind, config
         self.picks = kind in PICKERS
+        #: Whether it learns as a team only.
+        self.mixes = getattr(config, "mixer", None) is not None
         #: An economy that the agent plays, and the same with another parameter.
         self.economy = Monopolist() if self.picks else Planner(2, 2)
         self.other = Monopolist(cost=0.31) if self.picks else Planner(2, 2, alpha=0.31)
+        if self.mixes:
+            self.economy, self.other = Pair(), Pair(alpha=0.31)
 
     def __call__(self, economy=None, device="cpu", **options):
         options = {"config": self.config} | options
@@ -73,7 +101,10 @@ class Maker:
         return self.kind.load(path, economy or self.economy, device=device)
 
     def plays(self, economy):
-        return not self.picks or all(role.choices for role in economy.roles.values())
+        roles = economy.roles.values()
+        if self.mixes and not all(role.team for role in roles):
+            return False
+        return not self.picks or all(role.choices for role in roles)
 
 
 def pytest_generate_tests(metafunc):

@@ -10,6 +10,7 @@ import torch
 from lectures_lib.economies import (
     Bertrand,
     BrockMirman,
+    Discretised,
     Market,
     MarkovChain,
     Matrix,
@@ -22,6 +23,7 @@ ECONOMIES = {
     "Planner()": Planner(),
     "Planner(3, 2)": Planner(3, 2),
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
+    "Discretised(Planner(2))": Discretised(Planner(2), (0.05, 0.1, 0.2)),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
     "Bertrand()": Bertrand(),

@@ -1,0 +1,94 @@
+"""A list of choices for learners that need one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from torch import Tensor
+
+from ..parameters import require
+from .base import Step
+from .derived import Derived
+
+
+@dataclass(frozen=True)
+class Discretised(Derived):
+    """An economy whose agents may choose from a list.
+
+    Nothing else changes: it takes any action that the original economy takes, so that what a list
+    costs is found by solving the original. Chapter *Centralised training*.
+
+    Parameters
+    ----------
+    economy : Economy
+        Agents have one action each.
+    choices : tuple of float
+        Physical actions of every role, from the lowest to the highest.
+
+    Raises
+    ------
+    ValueError
+        If an agent has several actions, or choices are less than two, do not rise, or are not
+        between the lowest and the highest action of a role.
+    TypeError
+        If `economy` is none.
+
+    Examples
+    --------
+    >>> from lectures_lib.economies import Planner
+    >>> Discretised(Planner(2), (0.05, 0.1, 0.15)).roles["planner"].choices
+    (0.05, 0.1, 0.15)
+    """
+
+    choices: tuple[float, ...]
+
+    def __post_init__(self):
+        super().__post_init__()
+        pairs = zip(self.choices, self.choices[1:], strict=False)
+        good = len(self.choices) >= 2 and all(a < b for a, b in pairs)
+        require(good, "choices", self.choices, "two or more numbers that rise")
+        for name, role in self.economy.roles.items():
+            one = f"an economy whose agents have one action each; {name!r} has {role.n_actions}"
+            require(role.n_actions == 1, "economy", self.economy, one)
+            inside = role.low < self.choices[0] and self.choices[-1] < role.high
+            between = f"numbers between {role.low} and {role.high}, as for the role {name!r}"
+            require(inside, "choices", self.choices, between)
+
+    @cached_property
+    def roles(self):
+        """Those of the original economy, with the choices."""
+        return {
+            name: replace(role, choices=None if role.follows else self.choices)
+            for name, role in self.economy.roles.items()
+        }
+
+    @property
+    def discount(self) -> float:
+        """Of the original economy."""
+        return self.economy.discount
+
+    @property
+    def stages(self):
+        """Of the original economy."""
+        return self.economy.stages
+
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """Of the original economy."""
+        return self.economy.consumption_equivalent(value)
+
+    def observe(self, state, moved=None):
+        """What agents see in the original economy."""
+        return self.economy.observe(state, moved)
+
+    def sights(self, state, moved=None):
+        """What agents see in the original economy, the others included."""
+        return self.economy.sights(state, moved)
+
+    def observe_centrally(self, state, moved=None):
+        """What a critic may see in the original economy."""
+        return self.economy.observe_centrally(state, moved)
+
+    def transition(self, state, actions, shocks) -> Step:
+        """A period of the original economy."""
+        return self.economy.step(state, actions, shocks)
