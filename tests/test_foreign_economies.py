@@ -209,14 +209,14 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "BrockMirman Field Fields Market MarkovChain Monopolist Planner Policy Role Sight "
-    "Step Tables TooManyOutcomes",
+    "economies": "Bertrand BrockMirman Field Fields GameTables Market MarkovChain Matrix Monopolist "
+    "Planner Policy Role Sight Step Tables TooManyOutcomes TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
-    "evaluation": "BestResponse DynamicAccuracy Estimate Exploitability Moments ReferenceBeaten "
-    "Report RoleReport",
+    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability Moments "
+    "ReferenceBeaten Report RoleReport departure_gains limit_cycle",
 }
 ROOMS = {
     "economies": lectures_lib.economies,
