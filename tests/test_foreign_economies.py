@@ -209,8 +209,8 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman Field Fields GameTables Market MarkovChain Matrix Monopolist "
-    "Planner Policy Role Sight Step Tables TooManyOutcomes TwoStep",
+    "economies": "Bertrand BrockMirman Field Fields GameTables Market MarkovChain Matrix "
+    "Monopolist Planner Policy Role Sight Step Tables TooManyOutcomes TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
