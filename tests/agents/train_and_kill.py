@@ -13,12 +13,13 @@ import time
 os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
 
 import torch
+from conftest import Pair
 
 import lectures_lib.agents
 from lectures_lib.economies import Monopolist, Planner
 
 KILLS = 3
-ECONOMIES = {"Planner": Planner(2, 2), "Monopolist": Monopolist()}
+ECONOMIES = {"Planner": Planner(2, 2), "Monopolist": Monopolist(), "Pair": Pair()}
 delays = random.Random(0)
 
 
