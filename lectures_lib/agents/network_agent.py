@@ -254,7 +254,8 @@ def sum_of_run_means(x: Tensor) -> Tensor:
 @torch.no_grad()
 def follow(slow: nn.Module, present: nn.Module, share: float) -> None:
     """Move a network's weights by a share of the way to another one's."""
-    for old, new in zip(slow.parameters(), present.parameters(), strict=True):
+    both = slow.parameters(), present.parameters()
+    for old, new in zip(*both, strict=True):
         old.lerp_(new, share)
 
 

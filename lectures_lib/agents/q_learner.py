@@ -124,14 +124,14 @@ class QLearner(nn.Module):
             two, shape (..., 2): that of the joint choice's value, and how far the mixture of the
             agents' values is from it, times the root of its weight.
         """
+        if self.mixer is None:
+            return self.own_errors(seen, discount)
         each = self.online(self.scale(seen.inputs))
         values = _of(each, seen.choice)
         with torch.no_grad():
             following = self.scale(seen.following)
             ahead = self.target(following)
             best = (self.online(following) if self.config.double else ahead).argmax(-1)
-        if self.mixer is None:
-            return self._less_luck(values - q_target(seen.reward, ahead, discount, best))
         world, next_world = (self.world_scale(x).flatten(-2) for x in (seen.world, seen.next_world))
         with torch.no_grad():
             ahead = self._joint(self.target_mixer, _of(ahead, best), best, next_world)
@@ -151,6 +151,18 @@ class QLearner(nn.Module):
         mixed = self._in_units(self.mixer(self._pure(values), world))
         gap = weight.sqrt() * (mixed - joint.detach())
         return torch.cat([error, gap.unsqueeze(-1)], -1)
+
+    def own_errors(self, seen: Transitions, discount: float) -> Tensor:
+        """Errors (runs, n, replicates, agents) of each agent's own choice."""
+        values = self.online(self.scale(seen.inputs))
+        chosen = values.gather(-1, seen.choice.unsqueeze(-1)).squeeze(-1)
+        with torch.no_grad():
+            next_inputs, picked = self.scale(seen.following), None
+            if self.config.double:
+                picked = self.online(next_inputs).argmax(-1)
+            ahead = self.target(next_inputs)
+            target = q_target(seen.reward, ahead, discount, picked)
+        return self._less_luck(chosen - target)
 
     def _less_luck(self, error: Tensor) -> Tensor:
         # What luck does to all economies of a group is no choice's merit.
