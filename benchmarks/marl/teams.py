@@ -1,0 +1,219 @@
+"""Teams that learn together and act apart: small games, and the planner's households.
+
+Chapter *Centralised training*. Among learners of values, rows differ in the mixer alone. All seeds
+of a row train at once, and its seconds are the processor seconds of all, divided by their number.
+
+Settings of games are those of `tests/agents/test_mixers.py`. For households each mixer has its best
+of the same list, tried with two households on seed 100 (part `tuning`), which is not reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from benchmarks.harness import solved, stored, timed
+from benchmarks.planner.many import BY_PPO
+from lectures_lib.agents import DQN, PPO, DQNConfig
+from lectures_lib.economies import Discretised, Matrix, Planner, TwoStep
+from lectures_lib.economies.base import Sight
+from lectures_lib.evaluation import evaluate
+
+#: Mixers, by the names that the chapter gives to learners.
+MIXERS = {"DQN": None, "VDN": "sum", "QMIX": "monotonic", "free": "free"}
+
+# ---------------------------------------------------------------------- games
+#: All choices are at random, so that every joint choice is seen equally often.
+SMALL = DQNConfig(
+    groups=16,
+    hidden=(16,),
+    batch=32,
+    updates=4,
+    warm_up=4,
+    capacity=4000,
+    epsilon=(1.0, 1.0),
+    rate=1e-2,
+    target_rate=0.05,
+)
+#: Each game with its periods, its rounds of learning, and the most that a team can earn.
+GAMES = {
+    "two steps": (TwoStep(), 2, 400, 8.0),
+    "climbing": (Matrix.climbing(), 1, 300, 11.0),
+    "precipice": (Matrix.precipice(), 1, 300, 8.0),
+    "penalty": (Matrix.penalty(), 1, 300, 10.0),
+}
+
+
+def team(game, mixer, rounds, seeds, **changes) -> DQN:
+    """Seeds that have learned a game for so many rounds."""
+    config = replace(SMALL, mixer=mixer, **changes)
+    agent = DQN(game, seeds=seeds, config=config, device="cpu")
+    agent.learn(rounds * agent.steps_per_iteration, show_progress=False)
+    return agent
+
+
+def earned(game, agent, periods) -> torch.Tensor:
+    """What each seed's greedy team earns in so many periods, shape (seeds,)."""
+    luck = torch.Generator()
+    state, total = game.reset((len(agent.seeds),), luck), 0.0
+    for _ in range(periods):
+        step = game.step(state, agent.policy(state), game.draw((len(agent.seeds),), luck))
+        state, total = step.state, total + step.rewards["player"].mean(-1)
+    return total
+
+
+def games(seeds=50):
+    """What greedy teams earn in four games, by mixer."""
+    for name, (game, periods, rounds, best) in GAMES.items():
+        for label, mixer in MIXERS.items():
+            agent, seconds = timed(team, game, mixer, rounds, range(seeds))
+            found = earned(game, agent, periods)
+            amounts, counts = found.unique(return_counts=True)
+            yield (
+                f"{name}, {label}",
+                {
+                    "seeds": seeds,
+                    "best": int((found == best).sum()),
+                    "earned": amounts.tolist(),
+                    "times": counts.tolist(),
+                    "steps": agent.steps,
+                    "seconds": seconds / seeds,
+                },
+            )
+
+
+# ---------------------------------------------------------------------- households
+#: From which households choose; the exact rule's shares lie between, but for some at the start.
+SHARES = tuple(round(0.02 * k, 2) for k in range(1, 12))
+#: Economies of a group have the same luck, without which choices can hardly be told apart.
+HOUSEHOLDS = DQNConfig(
+    groups=64, replicates=8, common_shocks=True, capacity=100_000, target_rate=0.1
+)
+#: What is tried, for every mixer.
+LIST = {
+    f"rate {rate:g}, batch {batch}": {"rate": rate, "batch": batch}
+    for rate in (1e-3, 3e-3)
+    for batch in (256, 1024)
+}
+ROUNDS, TUNING_ROUNDS, PPO_ROUNDS = 300, 150, 1000
+PATHS = 48
+
+
+@dataclass(frozen=True)
+class Secluded(Planner):
+    """A planner's households who see only their own capital and luck; a critic sees all of them."""
+
+    @cached_property
+    def roles(self):
+        """The planner's, with less information."""
+        return {name: replace(r, full_information=False) for name, r in super().roles.items()}
+
+    def observe_centrally(self, state, moved=None):
+        """What the planner of the same economy sees."""
+        return {name: Sight(x, x) for name, x in self.observe(state, moved).items()}
+
+
+def nearest_share(economy, shares=SHARES):
+    """The exact rule, each share of which is rounded to the nearest in the list."""
+    rule = solved(economy).policy
+
+    def choose(state, moved=None):
+        exact = rule(state)["planner"]
+        listed = torch.tensor(shares, dtype=exact.dtype)
+        nearest = (exact.unsqueeze(-1) - listed).abs().argmin(-1)
+        return {"planner": listed[nearest]}
+
+    return choose
+
+
+def judged(policy, n, paths=PATHS, **more):
+    """Distances from the exact rule of n households in per cent, a row for each seed."""
+    report = evaluate(policy, Planner(n), solved(Planner(n)), paths=paths)
+    columns = {
+        "policy_error": report.policy_error_mean,
+        "euler_residual": report.euler_residual_mean,
+        "loss": report.consumption_equivalent_loss,
+    }
+    runs = getattr(policy, "runs", None) or 1
+    return [
+        {"seed": s, **more}
+        | {k: 100 * float(x[s] if hasattr(x, "__len__") else x) for k, x in columns.items()}
+        for s in range(runs)
+    ]
+
+
+def learned(kind, economy, config, rounds, seeds, paths=PATHS):
+    """Train all seeds at once, and judge each of them by the exact rule of the planner."""
+    agent = kind(economy, seeds=seeds, config=config, device="cpu")
+    _, seconds = timed(agent.learn, rounds * agent.steps_per_iteration, show_progress=False)
+    more = {"steps": agent.steps, "seconds": seconds / len(seeds)}
+    return judged(agent.policy, economy.n_households, paths, **more)
+
+
+def with_shares(kind, n):
+    """n households, with the list of shares."""
+    return _Listed(kind(n), SHARES)
+
+
+class _Listed(Discretised):
+    """A list of choices that still knows how many choose."""
+
+    @property
+    def n_households(self):
+        return self.economy.n_households
+
+
+def tuning():
+    """For each mixer a few settings, with two households and seed 100."""
+    for label, mixer in MIXERS.items():
+        for name, changes in LIST.items():
+            config = replace(HOUSEHOLDS, mixer=mixer, **changes)
+            found = learned(DQN, with_shares(Planner, 2), config, TUNING_ROUNDS, [100], 24)
+            yield f"{label}, {name}", found
+
+
+def chosen(label) -> DQNConfig:
+    """The settings with which a mixer's households lost least."""
+    tried = stored("marl")["tuning"]
+    best = min(LIST, key=lambda name: tried[f"{label}, {name}"][0]["loss"])
+    return replace(HOUSEHOLDS, mixer=MIXERS[label], **LIST[best])
+
+
+def _households(n, seeds, labels):
+    yield f"{n} households, nearest share", judged(nearest_share(Planner(n)), n)
+    for label in labels:
+        found = learned(DQN, with_shares(Planner, n), chosen(label), ROUNDS, range(seeds))
+        yield f"{n} households, {label}", found
+    found = learned(PPO, Planner(n), BY_PPO, PPO_ROUNDS, range(seeds))
+    yield f"{n} households, PPO", found
+
+
+def pair(seeds=3):
+    """Two households with a list of shares, and PPO without one."""
+    yield from _households(2, seeds, MIXERS)
+
+
+def trio(seeds=3):
+    """Three households."""
+    yield from _households(3, seeds, MIXERS)
+
+
+def quintet(seeds=3):
+    """Five households, whose joint choices are too many for a free mixer to have seen."""
+    yield from _households(5, seeds, ("DQN", "VDN", "QMIX"))
+
+
+def secluded(seeds=3):
+    """Two households who see themselves only, and what a critic or a mixer adds that sees both."""
+    for label, central in (("own critic", False), ("central critic", True)):
+        config = replace(BY_PPO, central_critic=central)
+        found = learned(PPO, Secluded(2), config, PPO_ROUNDS // 2, range(seeds))
+        yield f"PPO, {label}", found
+    for label in ("VDN", "QMIX"):
+        found = learned(DQN, with_shares(Secluded, 2), chosen(label), ROUNDS, range(seeds))
+        yield label, found
+
+
+PARTS = {f.__name__: f for f in (games, tuning, pair, trio, quintet, secluded)}
