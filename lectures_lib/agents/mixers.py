@@ -99,7 +99,8 @@ class Monotonic(Mixer):
 
     def forward(self, values, world):
         """The mixture (runs, *any)."""
-        world = torch.cat([torch.tanh(world), torch.ones_like(world[..., :1])], -1)
+        one = torch.ones_like(world[..., :1])
+        world = torch.cat([torch.tanh(world), one], -1)
         first = self.first(world).abs().unflatten(-1, (self.agents, self.units))
         mixed = (values.unsqueeze(-1) * first).mean(-2)
         hidden = elu(mixed + self.first_bias(world))
