@@ -128,7 +128,7 @@ def nearest_share(economy, shares=SHARES):
     return choose
 
 
-def judged(policy, n, paths=PATHS, **more):
+def judged(policy, n, paths=PATHS, seeds=None, **more):
     """Distances from the exact rule of n households in per cent, a row for each seed."""
     report = evaluate(policy, Planner(n), solved(Planner(n)), paths=paths)
     columns = {
@@ -136,11 +136,10 @@ def judged(policy, n, paths=PATHS, **more):
         "euler_residual": report.euler_residual_mean,
         "loss": report.consumption_equivalent_loss,
     }
-    runs = getattr(policy, "runs", None) or 1
     return [
-        {"seed": s, **more}
-        | {k: 100 * float(x[s] if hasattr(x, "__len__") else x) for k, x in columns.items()}
-        for s in range(runs)
+        {"seed": seed, **more}
+        | {k: 100 * float(x[i] if hasattr(x, "__len__") else x) for k, x in columns.items()}
+        for i, seed in enumerate(seeds or [0])
     ]
 
 
@@ -149,7 +148,7 @@ def learned(kind, economy, config, rounds, seeds, paths=PATHS):
     agent = kind(economy, seeds=seeds, config=config, device="cpu")
     _, seconds = timed(agent.learn, rounds * agent.steps_per_iteration, show_progress=False)
     more = {"steps": agent.steps, "seconds": seconds / len(seeds)}
-    return judged(agent.policy, economy.n_households, paths, **more)
+    return judged(agent.policy, economy.n_households, paths, agent.seeds, **more)
 
 
 def with_shares(kind, n):
