@@ -12,7 +12,7 @@ import torch
 from benchmarks.critic import sight
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
-from benchmarks.marl import collusion
+from benchmarks.marl import collusion, teams
 from benchmarks.planner import many
 from benchmarks.primer import probing
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
@@ -231,6 +231,26 @@ def test_twenty_sessions_of_firms_are_like_a_thousand():
         < 4 * np.std(stored_row["departures"]) / 20**0.5
     )
     assert found["nash"] <= 0.1 and found["perfect"] == 0
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("label", teams.MIXERS)
+def test_ten_teams_climb_as_far_as_fifty(label):
+    stored_row = stored("marl")["games"][f"climbing, {label}"]
+    game, periods, rounds, best = teams.GAMES["climbing"]
+    agent = teams.team(game, teams.MIXERS[label], rounds, range(100, 110))
+    found = (teams.earned(game, agent, periods) == best).float().mean().item()
+    assert abs(found - stored_row["best"] / stored_row["seeds"]) <= 0.2
+
+
+@pytest.mark.learning
+def test_a_seed_of_households_who_add_up_values_is_as_precise_as_its_row():
+    rows, economy = stored("marl")["pair"]["2 households, VDN"], teams.with_shares(Planner, 2)
+    config = teams.chosen("VDN")
+    (found,) = teams.learned(DQN, economy, config, teams.ROUNDS, [rows[0]["seed"]], 24)
+    assert found["steps"] == rows[0]["steps"]
+    assert found["policy_error"] < 2 * max(row["policy_error"] for row in rows)
+    assert found["loss"] < 3 * max(row["loss"] for row in rows)
 
 
 @pytest.mark.learning

@@ -204,6 +204,13 @@ def quintet(seeds=3):
     yield from _households(5, seeds, ("DQN", "VDN", "QMIX"))
 
 
+def longer(seeds=3):
+    """Two households who learn four times as long."""
+    for label in ("VDN", "QMIX"):
+        found = learned(DQN, with_shares(Planner, 2), chosen(label), 4 * ROUNDS, range(seeds))
+        yield f"2 households, {label}, four times as long", found
+
+
 def secluded(seeds=3):
     """Two households who see themselves only, and what a critic or a mixer adds that sees both."""
     for label, central in (("own critic", False), ("central critic", True)):
@@ -215,4 +222,4 @@ def secluded(seeds=3):
         yield label, found
 
 
-PARTS = {f.__name__: f for f in (games, tuning, pair, trio, quintet, secluded)}
+PARTS = {f.__name__: f for f in (games, tuning, pair, longer, trio, quintet, secluded)}
