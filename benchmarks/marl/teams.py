@@ -205,10 +205,13 @@ def quintet(seeds=3):
 
 
 def longer(seeds=3):
-    """Two households who learn four times as long."""
+    """Two households who learn four times as long, or twice with PPO."""
     for label in ("VDN", "QMIX"):
-        found = learned(DQN, with_shares(Planner, 2), chosen(label), 4 * ROUNDS, range(seeds))
+        listed, config = with_shares(Planner, 2), chosen(label)
+        found = learned(DQN, listed, config, 4 * ROUNDS, range(seeds))
         yield f"2 households, {label}, four times as long", found
+    found = learned(PPO, Planner(2), BY_PPO, 2 * PPO_ROUNDS, range(seeds))
+    yield "2 households, PPO, twice as long", found
 
 
 def secluded(seeds=3):
