@@ -1,13 +1,14 @@
 """What do learners find who learn together? Prices, teams and small games.
 
-Parts of `collusion.py` are about the market of Calvano, Calzolari, Denicolò and Pastorello (2020).
+Parts of `collusion.py` are about the market of Calvano, Calzolari, Denicolò and Pastorello (2020);
+those of `deep.py` let networks learn in it.
 """
 
 from benchmarks.harness import run
 
-from . import collusion
+from . import collusion, deep
 
-PARTS = collusion.PARTS
+PARTS = collusion.PARTS | deep.PARTS
 
 if __name__ == "__main__":
     run("marl", __doc__, PARTS)
