@@ -342,24 +342,26 @@ def deep_others(seeds=20):
     yield "SAC, no memory", cell(forgetful(MARKET), sac(), STEPS["SAC"], seeds)
 
 
+def deep_long(seeds=20):
+    """Three times as long, from the monopoly's price."""
+    steps, (high, _) = 3 * STEPS["PPO"], MARKET.monopoly_prices
+    yield "from monopoly, longer", cell(MARKET, ppo(), steps, seeds, high)
+
+
 def deep_how(seeds=20):
     """What else might matter: one change each from the base case."""
     steps = STEPS["PPO"]
-    yield "prices of the list", cell(LISTED, ppo(), steps, seeds)
     yield "common random numbers", cell(MARKET, controlled(), steps, seeds)
-    yield "one network for both", cell(MARKET, ppo(shared=True), steps, seeds)
-    few = {"groups": 1, "replicates": 2}
-    yield "2 copies", cell(MARKET, ppo(**few), steps // 8, seeds)
-    few_forgetful = cell(forgetful(MARKET), ppo(**few), steps // 8, seeds)
-    yield "2 copies, no memory", few_forgetful
-    yield "one-period advantages", cell(MARKET, ppo(lam=0.0), steps, seeds)
+    yield "prices of the list", cell(LISTED, ppo(), steps, seeds)
 
 
-def deep_long(seeds=20):
-    """Three times as long, from either end."""
-    steps, (low, _), (high, _) = 3 * STEPS["PPO"], MARKET.nash_prices, MARKET.monopoly_prices
-    yield "from monopoly, longer", cell(MARKET, ppo(), steps, seeds, high)
-    yield "from competition, longer", cell(MARKET, ppo(), steps, seeds, low)
+def deep_few(seeds=20):
+    """Two copies of the market, as long by their own clock, with and without memory."""
+    few, steps = ppo(groups=1, replicates=2), STEPS["PPO"] // 8
+    yield "2 copies", cell(MARKET, few, steps, seeds)
+    yield "2 copies, no memory", cell(forgetful(MARKET), few, steps, seeds)
 
 
-PARTS = {f.__name__: f for f in (deep_memory, deep_start, deep_others, deep_how, deep_long)}
+PARTS = {
+    f.__name__: f for f in (deep_memory, deep_start, deep_others, deep_long, deep_how, deep_few)
+}
