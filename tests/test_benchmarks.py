@@ -12,13 +12,14 @@ import torch
 from benchmarks.critic import sight
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
-from benchmarks.marl import collusion, teams
+from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
 from benchmarks.primer import probing
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
 from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
 from lectures_lib.evaluation import (
     best_fixed_action,
+    departure_gains,
     ergodic_moments,
     evaluate,
     initial_states,
@@ -231,6 +232,27 @@ def test_twenty_sessions_of_firms_are_like_a_thousand():
         < 4 * np.std(stored_row["departures"]) / 20**0.5
     )
     assert found["nash"] <= 0.1 and found["perfect"] == 0
+
+
+def test_gains_from_departures_are_those_of_the_finite_game():
+    tables, known = deep.LISTED.tables(), deep.game(deep.LISTED)
+    choices = np.random.default_rng(0).integers(0, 15, (225, 2))
+    rule = np.array(deep.LISTED.prices)[choices].reshape(15, 15, 2)
+    exact, gains = tables.values(choices), departure_gains(tables, choices)
+    for i in (0, 1):
+        kept, best = (deep.values(known, *deep.of_firm(rule, i), x) for x in (False, True))
+        kept, best = (x if i == 0 else x.T for x in (kept, best))
+        # Rounds end when values change by less than 1e-7, and are then off by 1/(1-beta) of that.
+        assert np.abs(kept.ravel() - exact[:, i]).max() < 1e-7 / (1 - deep.LISTED.beta)
+        assert np.abs((best - kept).ravel() - gains[:, i]).max() < 2e-7 / (1 - deep.LISTED.beta)
+
+
+@pytest.mark.learning
+def test_a_seed_of_a_deep_learner_without_memory_charges_what_its_row_says():
+    row = stored("marl")["deep_memory"]["no memory"]
+    found = deep.cell(deep.forgetful(deep.MARKET), deep.ppo(), row["steps"], seeds=1)
+    spread = np.ptp(row["price"])
+    assert abs(found["price"][0] - row["price"][0]) < max(spread, 0.01)
 
 
 @pytest.mark.learning
