@@ -49,8 +49,9 @@ def markov_perfect(
     ----------
     economy : Market, TradingPost or PostedPrice
         With few stocks of capital, and everybody informed. In a market and at a trading post, at
-        most five stocks of one good or two, and nobody massless; where prices are posted, one
-        household with a good or two, two households with a good, or a massless household with a
+        most five stocks of one good or two, and nobody massless; at a trading post of one good
+        without risk, any number of households, by symmetry; where prices are posted, one household
+        with a good or two, two households with a good, or a massless household with a
         good. Or another that has registered its solver (``markov_perfect.register``).
     degree : int, optional
         Of the polynomials in log capital that are the value functions.
@@ -146,7 +147,7 @@ def iterate_policy(
     """
     box, n = game.polynomials, len(game.chain)
     # All nodes with each productivity in turn, as one list of points.
-    capital = box.capital.unflatten(-1, (game.economy.n_households, -1)).repeat(n, 1, 1)
+    capital = game.points(box.capital).repeat(n, 1, 1)
     index = torch.arange(n).repeat_interleave(len(box.capital))
     income = game.income(capital, index)
     choice, start = first(capital, index, income), None

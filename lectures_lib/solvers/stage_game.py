@@ -51,6 +51,10 @@ class StageGame:
         """What changes of choices are small or large beside; here, all that is bought."""
         return choice.sum(-2, keepdim=True)
 
+    def points(self, stocks: Tensor) -> Tensor:
+        """Capital (points, N, M) from stocks (points, stocks)."""
+        return stocks.unflatten(-1, (self.economy.n_households, -1))
+
     def bought(self, choice: Tensor) -> Tensor:
         """Investment (points, N, M) from all choices."""
         if self.economy.action == "quantity":

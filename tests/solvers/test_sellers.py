@@ -1,5 +1,6 @@
 """Those who sell capital know what they do to tomorrow's demand; checked by the games' own code."""
 
+import importlib
 import math
 from itertools import pairwise
 
@@ -108,6 +109,35 @@ def test_nobody_at_a_trading_post_gains_by_one_other_action(firms, patience, rol
     assert found.max() < 0
     # A second-order loss: four times the change, about 16 times the loss.
     assert ((found[0] + found[3]) / (found[1] + found[2]) > 10).all()
+
+
+@pytest.mark.parametrize(
+    ("patience", "capital", "relative"), [(None, 5.667, 1.1265), (0.0, 5.713, 1.1111)]
+)
+def test_many_rest_where_they_were_found_to_rest(patience, capital, relative, equilibrium):
+    economy = without_risk(TradingPost(10, n_firms=10, seller_discount=patience))
+    policy = equilibrium(economy).policy
+    rest = at_rest(economy, policy)
+    assert rest.capital == pytest.approx(capital, abs=1e-3)
+    assert markup(economy, rest) == pytest.approx(relative, abs=5e-5)
+    alike = near(policy, economy)
+    alike = alike._replace(capital=alike.capital[:, :1].expand_as(alike.capital))
+    assert policy.own_gradients(alike).abs().max() < 1e-7
+    # Where all are alike, nobody gains by leaving the rest once.
+    for role in ("household", "firm"):
+        found = gains(economy, policy, role, alike, (0.8, 0.95, 1.05, 1.2), 120)
+        assert found.max() < 0
+        assert ((found[0] + found[3]) / (found[1] + found[2]) > 8).all()
+
+
+def test_symmetry_finds_for_three_households_what_is_found_without_it(equilibrium, monkeypatch):
+    economy = without_risk(TradingPost(3, n_firms=3))
+    one = at_rest(economy, equilibrium(economy).policy)
+    module = importlib.import_module("lectures_lib.solvers.trading_post")
+    monkeypatch.setattr(module, "MANY", 2)
+    other = at_rest(economy, markov_perfect(economy).policy)
+    assert other.capital == pytest.approx(one.capital, rel=1e-4)
+    assert other.price == pytest.approx(one.price, rel=1e-4)
 
 
 def test_the_open_loop_rule_of_a_trading_post_leaves_something_to_gain(equilibrium):
@@ -281,8 +311,9 @@ def test_sizes_that_are_not_solved_are_refused():
     for economy in (PostedPrice(2, 2), PostedPrice(2, atomistic=True)):
         with pytest.raises(ValueError, match=r"n_households=2, .*prices are found for the sizes"):
             markov_perfect(economy)
-    with pytest.raises(ValueError, match=r"n_households=6, n_goods=1: .* up to 5 stocks"):
-        markov_perfect(TradingPost(6))
+    for economy in (TradingPost(6), without_risk(TradingPost(3, 2))):
+        with pytest.raises(ValueError, match=r"n_households=\d, n_goods=\d: .* up to 5 stocks"):
+            markov_perfect(economy)
 
 
 @pytest.mark.parametrize("economy", [TradingPost(), PostedPrice()], ids=lambda e: type(e).__name__)
