@@ -80,10 +80,12 @@ class Probing(ActorCritic):
             trembles, observations = self.look_again(name, rollout)
             with torch.no_grad():
                 probe = self._drawn(name, rollout, _signs)
-                gain = self.worth(name, rollout, trembles | {name: sd * probe}) - self.worth(
-                    name, rollout, trembles | {name: -sd * probe}
+                more, less = (
+                    self.worth(name, rollout, trembles | {name: x})
+                    for x in (sd * probe, -sd * probe)
                 )
-                slope = self.credit(name, gain).unsqueeze(-1) * probe / (2 * sd)
+                gain = self.credit(name, more - less)
+                slope = gain.unsqueeze(-1) * probe / (2 * sd)
             mean = self.act(name, observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)

@@ -23,8 +23,16 @@ def _ratio(x: Tensor, y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Sellers(CrowdedEconomy):
-    """What markets share in which firms, a role beside the households, sell capital goods."""
+class SellersEconomy(CrowdedEconomy):
+    """What markets share in which firms, a role beside the households, sell capital goods.
+
+    Parameters
+    ----------
+    seller_discount : float, optional
+        The firms' discount factor, in [0, 1); zero if they are myopic, the households' by default.
+
+    The other parameters are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
+    """
 
     seller_discount: float | None = None
 
@@ -112,7 +120,7 @@ class _Sellers(CrowdedEconomy):
 
 
 @dataclass(frozen=True)
-class TradingPost(_Sellers):
+class TradingPost(SellersEconomy):
     r"""Households bid money and firms offer goods, all at the same time.
 
     At the trading post of good :math:`j` (Shapley and Shubik 1977) household :math:`i` bids
@@ -228,7 +236,7 @@ class TradingPost(_Sellers):
 
 
 @dataclass(frozen=True)
-class PostedPrice(_Sellers):
+class PostedPrice(SellersEconomy):
     r"""Every good has one seller, who posts a price; households see all prices and then buy.
 
     Firm :math:`j` posts :math:`p_j`. Households see the prices before they choose what to spend on
