@@ -190,7 +190,7 @@ def test_a_seed_of_sac_is_as_precise_as_its_row():
 def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
     rows = MARKET["collusion"]["team credit, N = 1"]
     (exact,) = (r for r in MARKET["collusion"]["exact, N = 1"] if r["seed"] == "monopsony")
-    config = replace(PROBING, credit="team")
+    config = replace(PROBING, cartel=("household",))
     agent = Probing(Market(1), seed=rows[0]["seed"], device="cpu", config=config)
     agent.learn(rows[0]["steps"], show_progress=False)
     report = evaluate(agent.policy, Market(1), solve(Market(1), "monopsony"), paths=64)

@@ -154,6 +154,10 @@ USES = {
     ),
     "solvers.time_iteration": (lambda e: [solvers.time_iteration(e, regime_of(e))[1]], NOT_FOR),
     "solvers.markov_perfect": (lambda e: [solvers.markov_perfect(e).iterations], NOT_FOR),
+    "solvers.at_rest": (
+        lambda e: [solvers.at_rest(solvers.without_risk(e), policy_of(e)).capital],
+        NOT_FOR,
+    ),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
     # ---------------------------------------------------------------- evaluation
     "evaluation.simulate": (
@@ -210,7 +214,8 @@ USES = {
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
     "economies": "Bertrand BrockMirman Field Fields GameTables Market MarkovChain Matrix "
-    "Monopolist Planner Policy Role Sight Step Tables TooManyOutcomes TwoStep",
+    "Monopolist Planner Policy PostedPrice Role Sight Step Tables TooManyOutcomes TradingPost "
+    "TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
@@ -363,5 +368,5 @@ def test_rules_that_a_derived_economy_has_changed_are_those_that_it_is_judged_by
 
 
 def test_markov_perfect_is_for_markets():
-    with pytest.raises(TypeError, match=r"markov_perfect is for a Market, .*got Planner.*solve"):
+    with pytest.raises(TypeError, match=r"markov_perfect is for a Market or .*got Planner.*solve"):
         solvers.markov_perfect(Planner())

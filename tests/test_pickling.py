@@ -14,6 +14,8 @@ from lectures_lib.economies import (
     Market,
     Monopolist,
     Planner,
+    PostedPrice,
+    TradingPost,
 )
 from lectures_lib.evaluation import dynamic_accuracy, evaluate, exploitability
 from lectures_lib.solvers import Solution, conditions_of, markov_perfect, solve, steady_state
@@ -89,6 +91,8 @@ SOLUTIONS = {
     "network": lambda: by_network(Planner(2, 2), "planner"),
     "network, market": lambda: by_network(Market(3, n_uninformed=1), "nash"),
     "Markov perfect": lambda: markov_perfect(Market(2), degree=3),
+    "trading post": lambda: markov_perfect(TradingPost(2, seller_discount=0.0), degree=3),
+    "posted prices": lambda: markov_perfect(PostedPrice(atomistic=True, seller_discount=0.0)),
 }
 
 

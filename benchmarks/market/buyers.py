@@ -211,7 +211,8 @@ def collusion(seeds=3, iterations=FEW_ITERATIONS):
 
     for n in HOUSEHOLDS:
         yield f"exact, N = {n}", exact_on_given_path(Market(n))
-        yield f"team credit, N = {n}", learned(n, Probing, replace(PROBING, credit="team"))
+        cartel = replace(PROBING, cartel=("household",))
+        yield f"team credit, N = {n}", learned(n, Probing, cartel)
     for n in (2, 5):
         yield f"own credit, N = {n}", learned(n, Probing, PROBING)
     yield "critic of the sum, N = 2", learned(2, OwnRewardAllValues, PROBING)

@@ -85,6 +85,10 @@ class ActorCritic(NetworkAgent):
         """Standard deviation of exploration now, before squashing; none by default."""
         return 0.0
 
+    def noise_of(self, name: str) -> float:
+        """The same of a role, which may have a multiple of it."""
+        return self.noise * dict(getattr(self.config, "relative_noise", ())).get(name, 1.0)
+
     def make_networks(self, role, seen, surveyed):
         """A role's actor, its running average, and its critic."""
         return _Networks(role, self.config, self.streams, self.device, seen, surveyed)
@@ -122,7 +126,7 @@ class ActorCritic(NetworkAgent):
         noise = self.draw_noise()
         states, decisions, rewards = [], [], []
         for t in range(self.config.horizon):
-            now = {name: self.noise * e[:, t] for name, e in noise.items()}
+            now = {name: self.noise_of(name) * e[:, t] for name, e in noise.items()}
             decided = self.decide(state, now)
             luck = map_state(lambda x: x[:, t], shocks)  # noqa: B023
             step = self.economy.step(state, decided.actions, luck)

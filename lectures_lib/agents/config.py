@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from ..parameters import Parameters, require
+from ..parameters import Parameters, entered, require
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ class ActorCriticConfig(Parameters):
     """Whether the critic is fitted on differences within the group, and not on levels."""
     credit: str = "role"
     """Whose gain an action is judged by. It is its own agent's (`"own"`), the mean of all agents of
-    the role (`"team"`), or what the role says (`"role"`), which is the mean if they are a team."""
+    the role (`"team"`), or what the role says (`"role"`), which is the mean if they are a team.
+    Outside a team the mean makes a cartel: `"team"` is refused there but for the roles that
+    `cartel` names."""
+    cartel: tuple[str, ...] = ()
+    """Roles that are no teams, and whose agents are judged by the mean of all on purpose."""
+    relative_rates: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    """By role, a multiple of the policy's learning rate, such as ``{"firm": 0.3}``."""
     shared: bool = True
     """Whether the agents of a role share networks, or each has its own."""
     central_critic: bool = False
@@ -64,6 +71,8 @@ class ActorCriticConfig(Parameters):
         require(
             self.credit in ("role", "own", "team"), "credit", self.credit, "'role', 'own' or 'team'"
         )
+        enter_names(self, "cartel")
+        enter_multiples(self, "relative_rates")
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
         for name in ("groups", "replicates", "horizon"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
@@ -78,6 +87,39 @@ def require_not_negative(config) -> None:
         if isinstance(value, int | float):
             good = 0 <= value < math.inf
             require(good, field.name, value, "a finite number that is not negative")
+
+
+def enter_names(config, name: str) -> None:
+    """Make a setting that lists roles a tuple of their names.
+
+    Raises
+    ------
+    ValueError
+        If it does not list names.
+    """
+    value, expected = getattr(config, name), "a tuple of roles, such as ('firm',)"
+    require(isinstance(value, Iterable) and not isinstance(value, str), name, value, expected)
+    require(all(isinstance(x, str) for x in value), name, value, expected)
+    object.__setattr__(config, name, tuple(map(str, value)))
+
+
+def enter_multiples(config, name: str) -> None:
+    """Make a setting that has multiples by role a sorted tuple of pairs.
+
+    Raises
+    ------
+    ValueError
+        If it does not give positive numbers by role.
+    """
+    value, expected = getattr(config, name), "positive numbers by role, such as {'firm': 0.3}"
+    try:
+        pairs: tuple = tuple(sorted(dict(value).items()))
+    except (TypeError, ValueError):
+        pairs = ((None, value),)
+    require(all(isinstance(role, str) for role, _ in pairs), name, value, expected)
+    pairs = tuple((role, entered(name, x, float)) for role, x in pairs)
+    require(all(0 < x < math.inf for _, x in pairs), name, value, expected)
+    object.__setattr__(config, name, pairs)
 
 
 def require_noise(noise) -> None:

@@ -61,34 +61,38 @@ def action_features(
     own: Tensor,
     population: Tensor | None,
     actions: int,
+    per_action: int = 1,
 ) -> Tensor:
     """Features of each action of each agent, if the first features belong to one action each.
 
     Goods are treated alike, as agents are by :func:`pooled_features`: permuting the goods permutes
     the outputs of a network that is applied to each row, and the same weights serve any number.
     A row holds the pooled features of the agents' means over goods; how far the action's own
-    feature is from the agent's mean, and the mean over agents of this distance; and how far the
-    agent's goods are spread, and the mean over agents of this spread. Second moments, of which
-    spreads are two, come last.
+    features are from the agent's mean, and the means over agents of these distances; and how far
+    the agent's goods are spread, and the means over agents of these spreads. Second moments, of
+    which spreads are some, come last.
 
     Parameters
     ----------
-    own : Tensor, shape (*batch, agents, actions + others)
-    population : Tensor, shape (*batch, members, actions + others), optional
-    actions : int
+    own : Tensor, shape (*batch, agents, per_action * actions + others)
+        The first feature of each action, then the second of each, and so on.
+    population : Tensor, shape (*batch, members, per_action * actions + others), optional
+    actions, per_action : int
 
     Returns
     -------
     Tensor, shape (*batch, agents, actions, inputs)
     """
 
+    last = per_action * actions
+
     def over_goods(x):
         """Means over goods beside the rest, distances, and their spread."""
-        goods = x[..., :actions]
-        mean = goods.mean(-1, keepdim=True)
-        distance = goods - mean
-        spread = distance.square().mean(-1, keepdim=True)
-        return torch.cat([mean, x[..., actions:]], -1), distance, spread
+        goods = x[..., :last].unflatten(-1, (per_action, actions)).mT
+        mean = goods.mean(-2)
+        distance = goods - mean.unsqueeze(-2)
+        spread = distance.square().mean(-2, keepdim=True)
+        return torch.cat([mean, x[..., last:]], -1), distance, spread
 
     mine = over_goods(own)
     theirs = (None, None, None)
@@ -96,12 +100,12 @@ def action_features(
         theirs = over_goods(population)
     shape = mine[1].shape
     pooled = pooled_features(mine[0], theirs[0]).unsqueeze(-2)
-    pooled = pooled.expand(*shape, pooled.shape[-1])
+    pooled = pooled.expand(*shape[:-1], pooled.shape[-1])
     first = pooled.shape[-1] - n_second_moments(theirs[0])
 
     def columns(x, others):
-        pair = [x] if others is None else [x, others.mean(-2, keepdim=True)]
-        return torch.stack([y.expand(shape) for y in pair], -1)
+        pair = [x] if others is None else [x, others.mean(-3, keepdim=True)]
+        return torch.cat([y.expand(shape) for y in pair], -1)
 
     pairs = zip(mine[1:], theirs[1:], strict=True)
     distances, spreads = (columns(x, others) for x, others in pairs)
@@ -109,11 +113,11 @@ def action_features(
     return torch.cat([means, distances, seconds, spreads], -1)
 
 
-def n_action_second_moments(population: Tensor | None, actions: int) -> int:
+def n_action_second_moments(population: Tensor | None, actions: int, per_action: int = 1) -> int:
     """How many of the columns that :func:`action_features` returns are second moments."""
     if population is None:
-        return 1
-    return n_second_moments(population[..., actions - 1 :]) + 2
+        return per_action
+    return n_second_moments(population[..., per_action * (actions - 1) :]) + 2 * per_action
 
 
 class InputSizes(NamedTuple):
@@ -138,14 +142,15 @@ def network_inputs(role: Role, sight: Sight, by_action: bool) -> Tensor:
     Tensor, shape (*batch, agents, inputs) or (*batch, agents, actions, inputs)
     """
     if by_action and role.alike_actions:
-        return action_features(*sight, role.n_actions)
+        return action_features(*sight, role.n_actions, role.per_action)
     return pooled_features(*sight)
 
 
 def _sizes(role, sight, by_action) -> InputSizes:
     each = by_action and role.alike_actions
     population = sight.population
-    second = n_action_second_moments(population, role.n_actions) if each else None
+    known = role.n_actions, role.per_action
+    second = n_action_second_moments(population, *known) if each else None
     return InputSizes(
         network_inputs(role, sight, by_action).shape[-1],
         n_second_moments(population) if second is None else second,

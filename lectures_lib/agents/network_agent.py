@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..economies.play import play
+from ..parameters import require
 from .base import Agent
 from .config import ActorCriticConfig, cosine
 from .inputs import input_sizes, network_inputs, pooled_features
@@ -68,7 +70,10 @@ class NetworkAgent(Agent):
                 if role.follows is None
             }
         )
-        self.policy_optimizer = adam([p for x in self._each() for p in x.actor.parameters()])
+        self._require_roles()
+        # A group for each role, whose rate may be its own.
+        groups: Any = [{"params": list(x.actor.parameters())} for x in self._each()]
+        self.policy_optimizer = adam(groups)
         self.critic_optimizer = adam([p for x in self._each() for p in x.critic.parameters()])
         self.world = World(
             economy,
@@ -80,6 +85,27 @@ class NetworkAgent(Agent):
             jitter=c.jitter,
             paired=self.paired_starts,
         )
+
+    def _require_roles(self):
+        """Refuse settings for roles that there are not, and cartels that nobody asked for."""
+        c, roles = self.config, self.economy.roles
+        for field in fields(c):
+            by_role = field.name == "cartel" or field.name.startswith("relative_")
+            value = getattr(c, field.name) if by_role else ()
+            named = {x if isinstance(x, str) else x[0] for x in value}
+            known = named <= set(self.learners)
+            require(known, field.name, value, f"roles that learn, of {tuple(self.learners)}")
+        alone = tuple(
+            name
+            for name in self.learners
+            if not roles[name].team and roles[name].n_agents > 1 and name not in c.cartel
+        )
+        if c.credit == "team" and alone:
+            raise ValueError(
+                f"credit='team': {alone} of {type(self.economy).__name__} are no team, and who is "
+                "judged by the mean of all colludes. If that is what you want, say it again: "
+                f"cartel={alone}."
+            )
 
     @property
     def paired_starts(self) -> bool:
@@ -161,12 +187,11 @@ class NetworkAgent(Agent):
     def _prepare(self):
         c = self.config
         decay = cosine(c.final_rate, self.progress)
-        for optimizer, rate in (
-            (self.policy_optimizer, c.policy_rate),
-            (self.critic_optimizer, c.critic_rate),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * decay
+        multiples = dict(c.relative_rates)
+        for name, group in zip(self.learners, self.policy_optimizer.param_groups, strict=True):
+            group["lr"] = multiples.get(name, 1.0) * c.policy_rate * decay
+        for group in self.critic_optimizer.param_groups:
+            group["lr"] = c.critic_rate * decay
         # Standardisation stays put in an iteration, so that old and new policy see the same.
         self._standard = {n: x.scale.moments(2, torch.float32) for n, x in self.learners.items()}
         self._critic_standard = {
@@ -227,9 +252,9 @@ class NetworkAgent(Agent):
 
         Shape (..., agents), or (..., 1) where it is the same for all.
         """
-        credit = self.config.credit
+        credit, in_cartel = self.config.credit, name in self.config.cartel
         of_a_team = credit == "role" and self.economy.roles[name].team
-        if credit == "team" or of_a_team:
+        if credit == "team" or of_a_team or in_cartel:
             return gain.mean(-1, keepdim=True)
         return gain
 

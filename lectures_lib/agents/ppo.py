@@ -13,6 +13,7 @@ root mean square of one; (v) the policy reported is an average of weights over i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from ..parameters import require
 from .actor_critic import ActorCritic
-from .config import ActorCriticConfig, geometric, require_noise
+from .config import ActorCriticConfig, enter_multiples, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages
 from .network_agent import descend, sum_of_run_means
 
@@ -32,6 +33,8 @@ class PPOConfig(ActorCriticConfig):
     noise: tuple[float, float] = (0.37, 0.05)
     """Standard deviation of the noise in actions before squashing, at the start and at the end;
     it falls geometrically."""
+    relative_noise: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    """By role, a multiple of the noise, such as ``{"firm": 0.5}``."""
     clip: float = 0.2
     """Half-width of the band for the ratio of probabilities."""
     policy_epochs: int = 3
@@ -48,6 +51,7 @@ class PPOConfig(ActorCriticConfig):
     def __post_init__(self):
         super().__post_init__()
         require_noise(self.noise)
+        enter_multiples(self, "relative_noise")
         fits = self.antithetic or not self.paired_starts
         require(fits, "paired_starts", True, "antithetic=True beside it")
 
@@ -141,7 +145,7 @@ class PPO(ActorCritic):
 
     def improve(self, rollout):
         """Some steps up the clipped surrogate."""
-        c, sd = self.config, self.noise
+        c = self.config
         names = tuple(self.learners)
         advantages = {name: self.advantages(name, rollout) for name in names}
         seen = rollout.observations
@@ -153,7 +157,7 @@ class PPO(ActorCritic):
             for name in names:
                 e = rollout.noise[name]
                 new = self.act(name, observations[name])
-                moved = e + (old[name] - new) / sd
+                moved = e + (old[name] - new) / self.noise_of(name)
                 ratio = ((e.square() - moved.square()) / 2).sum(-1).exp()
                 surrogate = clipped_surrogate(ratio, advantages[name], c.clip)
                 loss = loss - sum_of_run_means(surrogate)

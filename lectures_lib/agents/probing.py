@@ -9,13 +9,14 @@ comes after. The path itself follows the mean policy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .actor_critic import ActorCritic
-from .config import ActorCriticConfig, geometric, require_noise
+from .config import ActorCriticConfig, enter_multiples, geometric, require_noise
 from .network_agent import descend, sum_of_run_means
 
 
@@ -31,10 +32,17 @@ class ProbingConfig(ActorCriticConfig):
     """Economies per group; an even number."""
     noise: tuple[float, float] = (0.15, 0.03)
     """Size of the probe before squashing, at the start and at the end; it falls geometrically."""
+    relative_noise: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    """By role, a multiple of the probe's size, such as ``{"firm": 0.5}``."""
+    tremble: float = 0.0
+    """Standard deviation of noise in what others have done earlier in a period, before squashing,
+    while those probe who have seen it. Paths have none, so that without it they learn nothing of
+    what to do when others do something else."""
 
     def __post_init__(self):
         super().__post_init__()
         require_noise(self.noise)
+        enter_multiples(self, "relative_noise")
 
 
 class Probing(ActorCritic):
@@ -66,32 +74,50 @@ class Probing(ActorCritic):
 
     def improve(self, rollout):
         """A step along the slopes that the probes have found."""
-        sd = self.noise
         loss = 0.0
         for name in self.learners:
-            role = self.economy.roles[name]
-            observations = rollout.observations[name][:, :-1]
+            sd = self.noise_of(name)
+            trembles, observations = self.look_again(name, rollout)
             with torch.no_grad():
-                shape = (*rollout.rewards[name].shape[1:], role.n_actions)
-                probe = self._signs(shape)
-                gain = self.worth(name, rollout, sd * probe) - self.worth(
-                    name, rollout, -sd * probe
+                probe = self._drawn(name, rollout, _signs)
+                more, less = (
+                    self.worth(name, rollout, trembles | {name: x})
+                    for x in (sd * probe, -sd * probe)
                 )
-                slope = self.credit(name, gain).unsqueeze(-1) * probe / (2 * sd)
+                gain = self.credit(name, more - less)
+                slope = gain.unsqueeze(-1) * probe / (2 * sd)
             mean = self.act(name, observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)
 
-    def _signs(self, shape):
-        shape = (self.config.horizon, *shape[1:])
+    @torch.no_grad()
+    def look_again(self, name, rollout) -> tuple[dict[str, Tensor], Tensor]:
+        """Trembles of those who move earlier, by role, and what a role then sees when it moves."""
+        stages = self.economy.stages
+        turn = next(i for i, stage in enumerate(stages) if name in stage)
+        earlier = [x for stage in stages[:turn] for x in stage if x in self.learners]
+        if not (earlier and self.config.tremble):
+            return {}, rollout.observations[name][:, :-1]
+        trembles = {x: self.config.tremble * self._drawn(x, rollout, torch.randn) for x in earlier}
+        seen = self.decide(rollout.states, trembles).seen[name]
+        return trembles, self.standardise(name, seen)
+
+    def _drawn(self, name, rollout, draw):
+        """For each action of a role, shape (runs, T, groups, replicates, agents, actions)."""
+        shape = (*rollout.rewards[name].shape[2:], self.economy.roles[name].n_actions)
         return self.streams.stack(
-            lambda _, g: 2.0 * torch.randint(2, shape, generator=g, device=self.device) - 1
+            lambda _, g: draw((self.config.horizon, *shape), generator=g, device=self.device)
         )
 
-    def worth(self, name, rollout, offset) -> Tensor:
-        """Reward and discounted value after a probe, (runs, T, groups, replicates, agents)."""
-        decided = self.decide(rollout.states, {name: offset})
+    def worth(self, name, rollout, offsets) -> Tensor:
+        """Reward and discounted value after offsets, (runs, T, groups, replicates, agents)."""
+        decided = self.decide(rollout.states, offsets)
         step = self.economy.step(rollout.states, decided.actions, rollout.shocks)
         after = self.decide(step.state, {}, look_only=True).surveyed[name]
         value = self.values(name, self.standardise_survey(name, after))
         return step.rewards[name] + self.economy.discount_of(name) * value
+
+
+def _signs(shape, **how) -> Tensor:
+    """Plus or minus one at random."""
+    return 2.0 * torch.randint(2, shape, **how) - 1

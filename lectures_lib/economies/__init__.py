@@ -13,6 +13,7 @@ from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
+from .sellers import PostedPrice, TradingPost
 from .tables import Tables
 
 __all__ = [
@@ -31,11 +32,13 @@ __all__ = [
     "Monopolist",
     "Planner",
     "Policy",
+    "PostedPrice",
     "Role",
     "Sight",
     "Step",
     "Tables",
     "TooManyOutcomes",
+    "TradingPost",
     "TwoStep",
     "map_state",
     "play",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,31 +12,12 @@ from torch.nn.functional import softplus
 
 from ..parameters import require
 from .base import Role, Sight, Step
-from .capital import SMALLEST_SHARE, Accounts, CapitalEconomy, CapitalState, spending_shares
-from .fields import Fields
-
-
-class CrowdState(NamedTuple):
-    """State of a market whose households are massless.
-
-    Attributes
-    ----------
-    capital : Tensor, shape (*batch, households, goods)
-        Of the massless households.
-    crowd : Tensor, shape (*batch, households, goods)
-        Of the crowd that makes the price; member i has household i's productivity.
-    idiosyncratic : Tensor of int64, shape (*batch, households)
-    aggregate : Tensor of int64, shape (*batch,)
-    """
-
-    capital: Tensor
-    crowd: Tensor
-    idiosyncratic: Tensor
-    aggregate: Tensor
+from .capital import SMALLEST_SHARE, Accounts, spending_shares
+from .crowds import CrowdedEconomy
 
 
 @dataclass(frozen=True)
-class Market(CapitalEconomy):
+class Market(CrowdedEconomy):
     r"""Households buy capital from competitive firms, which price at marginal cost.
 
     Household :math:`i` maximises its own expected discounted utility of
@@ -107,20 +87,6 @@ class Market(CapitalEconomy):
 
     # ------------------------------------------------------------------ who acts
     @cached_property
-    def State(self):
-        """`CapitalState`, or `CrowdState` if households are massless."""
-        return CrowdState if self.atomistic else CapitalState
-
-    @cached_property
-    def fields(self) -> Fields:
-        """Capital and the two productivity chains; the capital of a crowd, if there is one."""
-        fields = dict(super().fields)
-        if self.atomistic:
-            crowd = replace(fields["capital"], copies="capital")
-            fields = {"capital": fields.pop("capital"), "crowd": crowd} | fields
-        return Fields(**fields)
-
-    @cached_property
     def _members(self) -> dict[str, slice]:
         """Which households play each role."""
         n = self.n_households - self.n_uninformed
@@ -168,7 +134,7 @@ class Market(CapitalEconomy):
         Who has full information sees the same of everybody (:meth:`sights`).
         """
         seen = {}
-        for suffix, who in self._populations(state).items():
+        for suffix, who in self.populations(state).items():
             own = self.own_features(who)
             for name, members in self._members.items():
                 seen[name + suffix] = own[..., members, :]
@@ -178,13 +144,13 @@ class Market(CapitalEconomy):
 
     def _with_mean(self, own, state):
         """Features beside the log of mean capital, of the crowd if there is one."""
-        mean = self._crowd(state).capital.mean(-2, keepdim=True) / self.capital_unit
+        mean = self.crowd(state).capital.mean(-2, keepdim=True) / self.capital_unit
         return torch.cat([own, mean.log().expand(*own.shape[:-1], -1)], -1)
 
     def sights(self, state, moved=None):
         """Themselves, and the whole population or the crowd; the uninformed, themselves alone."""
         alone = self.n_households == 1 and not self.atomistic
-        everybody = None if alone else self.own_features(self._crowd(state))
+        everybody = None if alone else self.own_features(self.crowd(state))
         return {
             name: Sight(own, everybody if self.roles[name].full_information else None)
             for name, own in self.observe(state).items()
@@ -192,31 +158,15 @@ class Market(CapitalEconomy):
 
     def observe_centrally(self, state, moved=None):
         """Own features and the whole population, whatever the role itself sees."""
-        everybody = self.own_features(self._crowd(state))
+        everybody = self.own_features(self.crowd(state))
         seen = {}
-        for suffix, who in self._populations(state).items():
+        for suffix, who in self.populations(state).items():
             own = self.own_features(who)
             for name, members in self._members.items():
                 seen[name + suffix] = Sight(own[..., members, :], everybody)
         return seen
 
-    def _populations(self, state):
-        """Who owns `capital`, and the crowd if there is one, by the suffix of their roles."""
-        return {"": state} | ({"_crowd": self._crowd(state)} if self.atomistic else {})
-
-    def _crowd(self, state):
-        return state._replace(capital=state.crowd) if self.atomistic else state
-
     # ------------------------------------------------------------------ what happens
-    def reset(self, batch, generator, dtype=torch.float32):
-        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
-        state = super().reset(batch, generator, dtype)
-        return self.with_crowd(state) if self.atomistic else state
-
-    def with_crowd(self, state: CapitalState) -> CrowdState:
-        """The state of massless households that own what the crowd owns."""
-        return CrowdState(state.capital, state.capital, state.idiosyncratic, state.aggregate)
-
     @property
     def cost_slope(self):
         r"""The slope :math:`\phi` of firms' marginal cost, at which they price."""
@@ -229,7 +179,7 @@ class Market(CapitalEconomy):
         """
         price = self.unit_cost(investment.sum(-2, keepdim=True))
         actions = {}
-        for suffix, who in self._populations(state).items():
+        for suffix, who in self.populations(state).items():
             action = investment
             if self.action == "spending":
                 action = price * investment / self.income(who).unsqueeze(-1)
@@ -247,7 +197,7 @@ class Market(CapitalEconomy):
         if self.atomistic:
             # Who has no mass takes price and rebate as the crowd makes them.
             theirs = torch.cat([actions[f"{name}_crowd"] for name in self._members], -2)
-            their_income = self.income(self._crowd(state))
+            their_income = self.income(self.crowd(state))
             price = self.price(theirs, their_income)
             bought = self.buy(theirs, their_income, price)
             crowd = self.accounts(their_income, bought, price)

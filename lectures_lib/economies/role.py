@@ -44,6 +44,9 @@ class Role(Parameters):
     alike_actions : bool
         Whether an agent's actions are alike and its first features belong to one of them each, as
         capital goods do.
+    per_action : int
+        How many features belong to each of the alike actions, such as a good's stock and its price:
+        first come those of one kind for all actions, then those of the next.
     low, high : float
         Between which each physical action lies.
     shares : bool
@@ -72,6 +75,7 @@ class Role(Parameters):
     follows: str | None = None
     choices: tuple[float, ...] | None = None
     alike_actions: bool = False
+    per_action: int = 1
     low: float = -math.inf
     high: float = math.inf
     shares: bool = False
@@ -80,8 +84,10 @@ class Role(Parameters):
     equivalent: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self):
-        for name in ("n_agents", "n_features", "n_actions"):
+        for name in ("n_agents", "n_features", "n_actions", "per_action"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        fits = self.per_action * self.n_actions <= self.n_features or not self.alike_actions
+        require(fits, "per_action", self.per_action, "no more features than there are")
         require(self.low < self.high, "high", self.high, f"more than low={self.low}")
         patient = self.discount is None or 0 <= self.discount < 1
         require(patient, "discount", self.discount, "a number in [0, 1), or None")

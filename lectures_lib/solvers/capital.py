@@ -105,3 +105,50 @@ def rest(economy: CapitalEconomy, regime, method, formula: float) -> SteadyState
         saving_share=(books.spending / income).mean().item(),
         price=books.price.mean().item(),
     )
+
+
+def rest_with_markup(
+    economy: CapitalEconomy, method: str, markup: float, counted: float | None = None
+) -> SteadyState:
+    r"""The symmetric steady state where prices are a multiple of marginal cost.
+
+    It is :math:`K_c\, m^{-1/(2-\alpha)}` where a unit more costs a buyer m times marginal cost.
+
+    Parameters
+    ----------
+    economy : CapitalEconomy
+    method : {"closed form"}
+    markup : float
+        The price that is paid, relative to marginal cost.
+    counted : float, optional
+        What a unit more costs its buyer, relative to marginal cost; the markup by default.
+
+    Raises
+    ------
+    ValueError
+        If another method is asked for: sellers have no Euler equation.
+    """
+    if method != "closed form":
+        raise ValueError(
+            f"method={method!r}: the steady state of {type(economy).__name__} is known in "
+            "'closed form' alone."
+        )
+    capital = economy.efficient_capital * (counted or markup) ** (1 / (economy.alpha - 2))
+    riskless = without_risk(economy)
+    n, m = economy.n_households, economy.n_goods
+    stocks = torch.full((n, m), capital, dtype=torch.float64)
+    first = torch.zeros(n, dtype=torch.int64)
+    state = in_state(riskless, CapitalState(stocks, first, first.sum()))
+    investment = riskless.replacement(stocks)
+    price = markup * riskless.unit_cost(investment.sum(-2, keepdim=True))
+    output = riskless.output(state)
+    income = riskless.income(state, output)
+    books = riskless.accounts(income, investment, price)
+    return SteadyState(
+        capital=capital,
+        investment=investment.mean().item(),
+        output=output.mean().item(),
+        consumption=books.consumption.mean().item(),
+        saving_share=(books.spending / income).mean().item(),
+        price=price.mean().item(),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
@@ -10,6 +11,8 @@ import torch
 
 from ..economies import FixedAction, MarkovChain
 from ..economies.base import Economy
+from ..economies.capital import CapitalEconomy
+from ..economies.play import Policy
 from .euler import euler_residuals
 from .registry import by_kind, refuse_kind
 
@@ -51,26 +54,31 @@ def steady_state(
     With :math:`K_c` the planner's (:attr:`~.CapitalEconomy.efficient_capital`), capital is
 
     ============================  ================================================
-    planner, competitive market   :math:`K_c`
+    planner, all competitive      :math:`K_c`
     Nash in spending              :math:`K_c\,(1 - 1/(2N))^{1/(2-\alpha)}`
     Nash in quantities            :math:`K_c\,(1 + 1/N)^{-1/(2-\alpha)}`
     joint monopsony               :math:`K_c\,2^{-1/(2-\alpha)}`
     any of them, profit rebated   :math:`K_c`
+    trading post, Nash            :math:`K_c\,[(1-1/F)(1-1/N)]^{1/(2-\alpha)}`
+    best constant posted price    :math:`K_c\,(1+M(1-\alpha)/\alpha)^{-1/(2-\alpha)}`
     ============================  ================================================
 
-    The two Nash equilibria are open loop: each household takes as given what the others will
-    spend, or order, for ever.
+    The Nash equilibria are open loop: each household or firm takes as given what the others will
+    spend, order or offer for ever. A firm that is bound to one price earns most at rest where that
+    is :math:`1+M(1-\alpha)/\alpha` times marginal cost, if all do so.
 
     Parameters
     ----------
     economy : Economy
-        A Planner, Market or BrockMirman, or another that has registered its steady state
-        (``steady_state.register``).
-    regime : {"planner", "competitive", "nash", "monopsony"}, optional
-        Whose choices rule. By default the planner's, and in a market the competitive households'.
+        A Planner, Market, TradingPost, PostedPrice or BrockMirman, or another that has registered
+        its steady state (``steady_state.register``).
+    regime : {"planner", "competitive", "nash", "monopsony", "constant price"}, optional
+        Whose choices rule. By default the planner's, in a market the competitive households', at a
+        trading post "nash", and "constant price" where prices are posted.
     method : {"closed form", "root finder"}
         Evaluate the formula of chapter *Steady state*, or find the capital at which the Euler
-        residual of the economy's own code is zero. The two agree to rounding.
+        residual of the economy's own code is zero. The two agree to rounding. Sellers have no
+        Euler equation, so that there is the formula alone.
 
     Raises
     ------
@@ -149,3 +157,67 @@ def find(
     while residual(high) > 0:
         high *= 1.5
     return brentq(residual, low, high, xtol=1e-13, rtol=1e-14)
+
+
+def at_rest(economy: CapitalEconomy, policy: Policy) -> SteadyState:
+    """Where a policy comes to rest if all have the same: of a learner, or of a game's solution.
+
+    Parameters
+    ----------
+    economy : CapitalEconomy
+        Without risk (:func:`without_risk`).
+    policy : callable
+        Of one run, as every policy; it is looked for from the planner's steady state up or down.
+
+    Returns
+    -------
+    SteadyState
+
+    Raises
+    ------
+    ValueError
+        If the economy has risk, or no state of rest is found within a factor of a hundred.
+    TypeError
+        If it has not the paper's technology.
+    """
+    from scipy.optimize import brentq  # where needed: it is slow to import
+
+    if not isinstance(economy, CapitalEconomy):
+        refuse_kind(economy, "at_rest", (CapitalEconomy,))
+    risky = [name for name, chain in economy.fields.chains.items() if len(chain) > 1]
+    if risky:
+        raise ValueError(
+            f"{risky} are left to chance: a policy rests in an economy without_risk(economy)."
+        )
+    template = economy.reset((1,), torch.Generator().manual_seed(0), torch.float64)
+
+    def period(log):
+        stocks = torch.full_like(template.capital, math.exp(log))
+        state = template._replace(**dict.fromkeys(economy.fields.moved_by("choice"), stocks))
+        actions = {name: a.double() for name, a in policy(state).items()}
+        step = economy.step(state, actions, economy.no_luck(state))
+        return step, (step.state.capital / stocks).log().mean().item()
+
+    here = end = math.log(economy.efficient_capital)
+    growth = period(here)[1]
+    for _ in range(46):  # steps of a tenth
+        if period(end)[1] * growth <= 0:
+            break
+        here, end = end, end + math.copysign(0.1, growth)
+    low, high = sorted((here, end))
+    if period(end)[1] * growth > 0:
+        raise ValueError(
+            f"{policy!r} keeps no capital within a factor of a hundred of the planner's."
+        )
+    found = brentq(lambda x: period(x)[1], low, high, xtol=1e-13) if low < high else low
+    info = {name: x.mean().item() for name, x in period(found)[0].info.items()}
+    spent = info["output"] - info["consumption"]
+    paid = spent / economy.n_goods / info["investment"]
+    return SteadyState(
+        capital=info["capital"],
+        investment=info["investment"],
+        output=info["output"],
+        consumption=info["consumption"],
+        saving_share=info["saving_share"],
+        price=info.get("price", paid),
+    )

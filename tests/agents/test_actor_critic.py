@@ -16,7 +16,18 @@ from lectures_lib.agents import (
     ProbingConfig,
 )
 from lectures_lib.agents.network_agent import follow
-from lectures_lib.economies import Economy, Field, Fields, Market, Planner, Role, Step, play
+from lectures_lib.economies import (
+    Economy,
+    Field,
+    Fields,
+    Market,
+    Planner,
+    PostedPrice,
+    Role,
+    Step,
+    TradingPost,
+    play,
+)
 from lectures_lib.economies.play import neutral
 
 SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 1}
@@ -40,9 +51,10 @@ def test_the_role_says_what_an_action_is_judged_by_unless_the_config_does(kind):
         (Planner(3), "team", "own"),
         (Market(3), "own", "team"),
     ):
-        agents = {c: trained(economy, kind, credit=c) for c in ("role", "own", "team")}
-        action = {c: a.policy(states(economy)) for c, a in agents.items()}
         (role,) = economy.roles
+        asked = {"role": {}, "own": {}, "team": {} if usual == "team" else {"cartel": (role,)}}
+        agents = {c: trained(economy, kind, credit=c, **more) for c, more in asked.items()}
+        action = {c: a.policy(states(economy)) for c, a in agents.items()}
         assert torch.equal(action["role"][role], action[usual][role])
         assert not torch.equal(action["role"][role], action[other][role])
 
@@ -50,6 +62,113 @@ def test_the_role_says_what_an_action_is_judged_by_unless_the_config_does(kind):
 def test_credit_is_checked():
     with pytest.raises(ValueError, match=r"credit='mine': expected 'role', 'own' or 'team'"):
         PPOConfig(credit="mine")
+
+
+@pytest.mark.parametrize("kind", [PPO, Probing, SAC])
+def test_team_credit_outside_a_team_has_to_be_asked_for_twice(kind):
+    economy = TradingPost(2, n_firms=3)
+    message = (
+        r"credit='team': \('household', 'firm'\) of TradingPost are no team, .* say it again: "
+        r"cartel=\('household', 'firm'\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        kind(economy, config=kind.config_class(**SMALL, credit="team"))
+    with pytest.raises(ValueError, match=r"credit='team': \('household',\) of TradingPost"):
+        kind(economy, config=kind.config_class(**SMALL, credit="team", cartel=("firm",)))
+    gain = torch.arange(6.0).reshape(2, 3)
+    for config, pooled in (
+        ({"credit": "team", "cartel": ("firm", "household")}, {"firm", "household"}),
+        ({"cartel": ("firm",)}, {"firm"}),
+        ({"credit": "own", "cartel": ("household",)}, {"household"}),
+        ({}, set()),
+    ):
+        agent = kind(economy, device="cpu", config=kind.config_class(**SMALL, **config))
+        for name in economy.roles:
+            mean = agent.credit(name, gain).shape[-1] == 1
+            assert mean == (name in pooled)
+    # One agent is judged by its own gain in either way, and a team by the mean of its members'.
+    kind(Market(1), config=kind.config_class(**SMALL, credit="team"))
+    kind(Planner(2), config=kind.config_class(**SMALL, credit="team"))
+    with pytest.raises(ValueError, match=r"cartel=\('seller',\): expected roles that learn"):
+        kind(economy, config=kind.config_class(**SMALL, cartel=("seller",)))
+
+
+# ---------------------------------------------------------------------- rates and noise by role
+@pytest.mark.parametrize("kind", [PPO, Probing])
+def test_roles_have_rates_and_noise_of_their_own(kind):
+    economy = TradingPost()
+    more = {"relative_rates": {"firm": 0.5}, "relative_noise": {"household": 2}}
+    agent = trained(economy, kind, **more)
+    rates = dict(
+        zip(agent.learners, (g["lr"] for g in agent.policy_optimizer.param_groups), strict=True)
+    )
+    assert rates["firm"] == pytest.approx(0.5 * rates["household"])
+    assert agent.noise_of("household") == 2 * agent.noise_of("firm") == 2 * agent.noise
+    usual = trained(economy, kind).policy(states(economy))
+    for name, wrong in (("relative_rates", "crowd"), ("relative_noise", "crowd")):
+        with pytest.raises(ValueError, match=rf"{name}=.*crowd.*expected roles that learn"):
+            kind(economy, config=kind.config_class(**SMALL, **{name: {wrong: 2.0}}))
+        for bad in ({"firm": 0.0}, {"firm": "fast"}, (0.5,), 0.5):
+            with pytest.raises(ValueError, match=rf"^{name}.*: expected"):
+                kind.config_class(**{name: bad})
+        # Who has a setting of its own learns something else from the first step on.
+        changed = trained(economy, kind, **{name: {"firm": 0.5}}).policy(states(economy))
+        assert not torch.equal(changed["firm"], usual["firm"])
+        one = trained(economy, kind, **{name: {"firm": 1.0}}).policy(states(economy))
+        assert all(torch.equal(one[x], usual[x]) for x in usual)
+
+
+def test_settings_by_role_are_stored(tmp_path):
+    agent = trained(TradingPost(), relative_rates={"firm": 0.5}, cartel=("firm",))
+    agent.save(tmp_path / "agent")
+    again = Probing.load(tmp_path / "agent", TradingPost(), "cpu")
+    assert again.config == agent.config and hash(again.config) == hash(agent.config)
+    steps = agent.steps + 2 * agent.steps_per_iteration
+    found = []
+    for a in (agent, again):
+        a.learn(steps)
+        found.append(a.policy(states(TradingPost()))["firm"])
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("kind", [PPO, Probing, SAC])
+@pytest.mark.parametrize(
+    "game",
+    [PostedPrice(2, 3), PostedPrice(atomistic=True), TradingPost(2, 2, n_firms=3)],
+    ids=["goods", "massless", "post"],
+)
+def test_agents_learn_where_sellers_decide(kind, game):
+    config = {"batch": 8, "memory": 64} if kind is SAC else {}
+    policy = trained(game, kind, **config).policy
+    state = states(game, (5,))
+    actions = policy(state)
+    assert actions.keys() == game.roles.keys()
+    assert all(x.isfinite().all() for x in actions.values())
+    if game.n_goods == 3 and kind.by_action:
+        order = torch.tensor([2, 0, 1])
+        swapped = policy(state._replace(capital=state.capital[..., order]))
+        torch.testing.assert_close(swapped["firm"], actions["firm"][:, order])
+        torch.testing.assert_close(swapped["household"], actions["household"][..., order])
+        dear = actions["firm"] * torch.tensor([1.0, 2.0, 1.0])[:, None]
+        answer = policy(state, {"firm": dear})["household"]
+        assert not torch.equal(answer, actions["household"])
+
+
+def test_followers_learn_what_to_do_at_other_prices_from_trembles():
+    """Without them probing's followers see no price but that which is posted."""
+    economy = PostedPrice()
+    agent = trained(economy, Probing, tremble=0.5)
+    rollout = agent.collect(agent.world.restart(economy))
+    trembles, seen = agent.look_again("household", rollout)
+    before = rollout.observations["household"][:, :-1]
+    assert set(trembles) == {"firm"} and seen.shape == before.shape
+    moved = (seen - before).abs().amax((0, 1, 2, 3, 4))
+    assert moved[1] > 0.1 and (moved[[0, 2, 3]] < 1e-6).all()  # the price alone
+    assert agent.look_again("firm", rollout)[0] == {}
+    plain = trained(economy, Probing)
+    rollout = plain.collect(plain.world.restart(economy))
+    trembles, seen = plain.look_again("household", rollout)
+    assert trembles == {} and torch.equal(seen, rollout.observations["household"][:, :-1])
 
 
 # ---------------------------------------------------------------------- networks of one's own

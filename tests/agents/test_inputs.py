@@ -12,7 +12,7 @@ from lectures_lib.agents.inputs import (
     n_second_moments,
     pooled_features,
 )
-from lectures_lib.economies import Market, Planner
+from lectures_lib.economies import Market, Planner, PostedPrice
 from lectures_lib.networks import MLP, Streams
 
 CPU = torch.device("cpu")
@@ -93,6 +93,25 @@ def test_action_features_by_hand():
     assert n_action_second_moments(x, 2) == 3 and n_action_second_moments(None, 2) == 1
 
 
+@pytest.mark.parametrize("agents", [1, 4])
+def test_several_features_of_each_action_are_treated_like_one(agents):
+    # A stock and a price of each of three goods, and one feature more.
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(5, agents, 2 * 3 + 1, dtype=torch.float64, generator=g)
+    everybody = x if agents > 1 else None
+    features = action_features(x, everybody, 3, 2)
+    n = n_action_second_moments(everybody, 3, 2)
+    assert features.shape == (5, agents, 3, 3 + 2 + 2 if agents == 1 else 3 + 3 + 4 + 6 + 4)
+    assert n == (2 if agents == 1 else 6 + 4)
+    goods = torch.tensor([2, 0, 1])
+    swapped = torch.cat([x[..., goods], x[..., 3 + goods], x[..., 6:]], -1)
+    others = swapped if agents > 1 else None
+    torch.testing.assert_close(action_features(swapped, others, 3, 2), features[:, :, goods])
+    alone = action_features(x[..., [0, 1, 2, 6]], None, 3)
+    if agents == 1:  # the stock's columns are what they are without prices
+        torch.testing.assert_close(features[..., [0, 2, 3, 5]], alone)
+
+
 # ---------------------------------------------------------------------- sizes
 def test_sizes_by_hand():
     assert input_sizes(Planner()) == {"planner": InputSizes(3, 0)}
@@ -100,6 +119,9 @@ def test_sizes_by_hand():
     assert input_sizes(Planner(4)) == {"planner": InputSizes(12, 6)}
     # The same of means over goods, and distances and spreads, own and everybody's.
     assert input_sizes(Planner(4, 2), by_action=True) == {"planner": InputSizes(16, 8)}
+    # A single household sees stocks and prices of two goods and two productivities.
+    sizes = input_sizes(PostedPrice(1, 2), by_action=True)
+    assert sizes["household"] == InputSizes(4 + 2 + 2, 2)
     some = Market(3, n_uninformed=1)
     seen = {"informed": InputSizes(12, 6), "uninformed": InputSizes(4, 0)}
     assert input_sizes(some) == seen

@@ -16,6 +16,8 @@ from lectures_lib.economies import (
     Matrix,
     Monopolist,
     Planner,
+    PostedPrice,
+    TradingPost,
     TwoStep,
 )
 
@@ -41,6 +43,11 @@ ECONOMIES = {
     "Market(2, quantity, 1 uninformed, atomistic)": Market(
         2, action="quantity", n_uninformed=1, atomistic=True
     ),
+    "TradingPost()": TradingPost(),
+    "TradingPost(3, 2, three myopic firms)": TradingPost(3, 2, n_firms=3, seller_discount=0.0),
+    "PostedPrice()": PostedPrice(),
+    "PostedPrice(3, 2)": PostedPrice(3, 2, seller_discount=0.9),
+    "PostedPrice(2, atomistic)": PostedPrice(2, atomistic=True),
 }
 BATCHES = [(), (5,), (2, 3, 4)]
 DTYPES = [torch.float32, torch.float64]

@@ -8,7 +8,7 @@ from registry import apart, close, situation
 
 from lectures_lib.agents.inputs import pooled_features
 from lectures_lib.economies import Market, play
-from lectures_lib.economies.market import CrowdState
+from lectures_lib.economies.crowds import CrowdState
 from lectures_lib.economies.play import neutral
 
 ACTIONS = ["spending", "quantity"]
