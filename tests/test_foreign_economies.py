@@ -158,6 +158,14 @@ USES = {
         lambda e: [solvers.at_rest(solvers.without_risk(e), policy_of(e)).capital],
         NOT_FOR,
     ),
+    "solvers.rest_points": (
+        lambda e: [x.capital for x in solvers.rest_points(e)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.perfect_foresight": (
+        lambda e: [x.capital for x in solvers.perfect_foresight(e, 1.0)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
     # ---------------------------------------------------------------- evaluation
     "evaluation.simulate": (
@@ -213,13 +221,14 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman Field Fields GameTables Market MarkovChain Matrix "
-    "Monopolist Planner Policy PostedPrice Role Sight Step Tables TooManyOutcomes TradingPost "
-    "TwoStep",
+    "economies": "Bertrand BrockMirman Externality Field Fields GameTables Market MarkovChain "
+    "Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables TooManyOutcomes "
+    "TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
-    "solvers": "ConvergenceError ImpreciseSolution OutsideDomain Solution SteadyState",
+    "solvers": "ConvergenceError ForesightPath ImpreciseSolution OutsideDomain RestPoint Solution "
+    "SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability Moments "
     "ReferenceBeaten Report RoleReport departure_gains limit_cycle",
 }

@@ -5,6 +5,7 @@ from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
 from .discretised import Discretised
+from .externality import Externality
 from .fields import Field, Fields
 from .game_tables import GameTables
 from .growth import BrockMirman
@@ -22,6 +23,7 @@ __all__ = [
     "BrockMirman",
     "Discretised",
     "Economy",
+    "Externality",
     "Field",
     "Fields",
     "FixedAction",

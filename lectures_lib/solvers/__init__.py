@@ -5,6 +5,7 @@ from . import planner, growth, monopolist, market, trading_post, posted_prices  
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
 from .markov_perfect import markov_perfect
+from .perfect_foresight import ForesightPath, RestPoint, perfect_foresight, rest_points
 from .piece import ConvergenceError
 from .regimes import conditions_of, regimes_of
 from .solution import ImpreciseSolution, Solution, solve
@@ -13,8 +14,10 @@ from .time_iteration import time_iteration
 
 __all__ = [
     "ConvergenceError",
+    "ForesightPath",
     "ImpreciseSolution",
     "OutsideDomain",
+    "RestPoint",
     "Solution",
     "SteadyState",
     "at_rest",
@@ -22,7 +25,9 @@ __all__ = [
     "euler_residuals",
     "marginal_values",
     "markov_perfect",
+    "perfect_foresight",
     "regimes_of",
+    "rest_points",
     "solve",
     "steady_state",
     "time_iteration",

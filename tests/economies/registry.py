@@ -11,6 +11,7 @@ from lectures_lib.economies import (
     Bertrand,
     BrockMirman,
     Discretised,
+    Externality,
     Market,
     MarkovChain,
     Matrix,
@@ -40,6 +41,7 @@ ECONOMIES = {
     "Market(2, quantity, rebate)": Market(2, action="quantity", rebate_profits=True),
     "Market(3, 1 uninformed)": Market(3, n_uninformed=1),
     "Market(2, atomistic)": Market(2, atomistic=True),
+    "Externality(2, endowment)": Externality(2, endowment=1.0),
     "Market(2, quantity, 1 uninformed, atomistic)": Market(
         2, action="quantity", n_uninformed=1, atomistic=True
     ),
