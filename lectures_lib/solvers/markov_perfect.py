@@ -161,7 +161,8 @@ def iterate_policy(
             choice = new
             bar.update(1)
             if change < tolerance:
-                return box.fit(choice.reshape(n, len(box.capital), -1)), iteration
+                shape = n, len(box.capital), -1
+                return box.fit(choice.reshape(shape)), iteration
     raise ConvergenceError(
         f"Markov-perfect equilibrium of {game.economy}: choices still change by {change:.0e} "
         f"after {MAX_ITERATIONS} policy iterations."
