@@ -174,7 +174,8 @@ class PostedPricePolicy(SellersPolicy):
     """Prices and spending in a Markov-perfect equilibrium.
 
     Households know what to spend at any prices, those that are posted in equilibrium or others.
-    Parameters and attributes are those of :class:`MarkovPerfectPolicy`.
+    Parameters and attributes are those of
+    :class:`~lectures_lib.solvers.stage_game.MarkovPerfectPolicy`.
     """
 
     game: PostedPriceGame

@@ -74,7 +74,8 @@ class SellersGame(StageGame):
 class SellersPolicy(MarkovPerfectPolicy):
     """What households spend and firms do in a Markov-perfect equilibrium.
 
-    Parameters and attributes are those of :class:`MarkovPerfectPolicy`.
+    Parameters and attributes are those of
+    :class:`~lectures_lib.solvers.stage_game.MarkovPerfectPolicy`.
     """
 
     game: SellersGame
