@@ -155,9 +155,11 @@ class TradingPost(SellersEconomy):
     Examples
     --------
     >>> import torch
-    >>> economy, generator = TradingPost(n_households=2, n_firms=3), torch.Generator()
+    >>> economy = TradingPost(n_households=2, n_firms=3)
+    >>> generator = torch.Generator()
     >>> state = economy.reset((), generator)
-    >>> actions = {"household": torch.full((2, 1), 0.1), "firm": torch.full((3, 1), 0.2)}
+    >>> bids, offers = torch.full((2, 1), 0.1), torch.full((3, 1), 0.2)
+    >>> actions = {"household": bids, "firm": offers}
     >>> step = economy.step(state, actions, economy.draw((), generator))
     >>> step.info["price"].shape, step.rewards["firm"].shape
     (torch.Size([1]), torch.Size([3]))
@@ -268,12 +270,15 @@ class PostedPrice(SellersEconomy):
     Examples
     --------
     >>> import torch
-    >>> economy, generator = PostedPrice(n_households=3, n_goods=2), torch.Generator()
+    >>> economy = PostedPrice(n_households=3, n_goods=2)
+    >>> generator = torch.Generator()
     >>> economy.stages
     (('firm',), ('household',))
     >>> state = economy.reset((), generator)
-    >>> actions = {"firm": torch.full((2, 1), 0.5), "household": torch.full((3, 2), 0.1)}
-    >>> economy.step(state, actions, economy.draw((), generator)).info["investment"].shape
+    >>> prices, shares = torch.full((2, 1), 0.5), torch.full((3, 2), 0.1)
+    >>> actions = {"firm": prices, "household": shares}
+    >>> step = economy.step(state, actions, economy.draw((), generator))
+    >>> step.info["investment"].shape
     torch.Size([3, 2])
     """
 
