@@ -20,7 +20,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.optimize import brentq
 
 from ..economies import Externality
 from .regimes import regimes_of
@@ -167,6 +166,8 @@ def rest_points(economy: Externality) -> list[RestPoint]:
     TypeError
         If it is another economy.
     """
+    from scipy.optimize import brentq  # where needed: it is slow to import
+
     motion, e = _Motion(economy), economy
     cost = motion.slope * e.delta * (1 - e.beta * e.survival) / (e.alpha * e.beta)
 
