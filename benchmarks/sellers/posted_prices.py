@@ -16,16 +16,22 @@ from dataclasses import replace
 import torch
 
 from benchmarks.harness import CALIBRATIONS, rounded, solved, timed
-from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
+from lectures_lib.agents import PPO, Probing, ProbingConfig
 from lectures_lib.economies import PostedPrice, map_state
-from lectures_lib.solvers import at_rest, without_risk
+from lectures_lib.solvers import at_rest, markov_perfect, without_risk
+from lectures_lib.solvers.markov_perfect import VALUE_DEGREES, iterate_policy
+from lectures_lib.solvers.polynomials import Polynomials
+from lectures_lib.solvers.posted_prices import PATIENCE, PostedPricePolicy, PriceTakersGame
+from lectures_lib.solvers.productivity import JointChain
 
-SMALL = {"groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
-ORDINARY = PPOConfig(**SMALL, relative_rates={"firm": 0.3})
-TREMBLING = ProbingConfig(**SMALL, relative_rates={"firm": 0.3}, tremble=0.5)
+#: What PPO has by default where roles learn side by side and sellers move first.
+ORDINARY = PPO.default_config(PostedPrice())
+TREMBLING = ProbingConfig(
+    groups=4, replicates=8, horizon=8, jitter=0.7, relative_rates={"firm": 0.3}, tremble=0.5
+)
 STILL = replace(TREMBLING, tremble=0.0)
 ITERATIONS = {PPO: 2500, Probing: 1500}
-# Sizes beyond one and one, with fewer iterations because each of them takes longer.
+# Sizes beyond one and one; ten and ten with fewer iterations, because each takes longer.
 MANY = {2: 2500, 10: 800}
 #: How often a learner is looked at on its way, and for how many periods its path goes on then.
 LOOKS, WALK = 20, 60
@@ -55,9 +61,9 @@ CASES = {
 }
 
 
-def rest(economy) -> tuple[float, float]:
-    """Exact capital and markup where a Markov-perfect equilibrium rests."""
-    found = at_rest(economy, solved(economy, "markov perfect").policy)
+def rest(economy, policy=None) -> tuple[float, float]:
+    """Capital and markup where a policy rests, by default that of Markov-perfect equilibrium."""
+    found = at_rest(economy, policy or solved(economy, "markov perfect").policy)
     total = economy.n_households * found.investment
     return found.capital, found.price / (economy.phi * total)
 
@@ -174,7 +180,11 @@ def rows(economy, kind, config, iterations, seeds, exact=None):
     gained = {role: gains(economy, agent.policy, role, capital) for role in ("firm", "household")}
     late = -(LOOKS // 4) - 2
     for i, seed in enumerate(seeds):
-        row = {"seed": seed, "markup": markup[i], "relative": capital[i] / economy.efficient_capital}
+        row = {
+            "seed": seed,
+            "markup": markup[i],
+            "relative": capital[i] / economy.efficient_capital,
+        }
         if exact is not None:
             row["capital_error"] = 100 * (capital[i] / exact[0] - 1)
             row["markup_error"] = 100 * (markup[i] / exact[1] - 1)
@@ -192,14 +202,64 @@ def one(seeds=5):
         yield label, list(found)
 
 
+def exact():
+    """Markov-perfect capital (relative to the planner's) and markup at rest, by size."""
+    for patience, word in ((None, "patient"), (0.0, "myopic")):
+        for size in ((1, 1), (2, 1), (1, 2), (2, 2)):
+            economy = without_risk(PostedPrice(*size, seller_discount=patience))
+            found, seconds = timed(markov_perfect, economy, show_progress=False)
+            yield (
+                f"strategic, {word}, {size[0]} x {size[1]}",
+                _exact(economy, found.policy, seconds),
+            )
+        for goods in (1, 2):
+            economy = without_risk(PostedPrice(1, goods, seller_discount=patience))
+            policy, seconds = timed(price_takers, economy)
+            yield f"price takers, {word}, M = {goods}", _exact(economy, policy, seconds)
+
+
+def _exact(economy, policy, seconds):
+    capital, markup = rest(economy, policy)
+    state = economy.reset((1,), torch.Generator(), torch.float64)
+    state = state._replace(capital=torch.full_like(state.capital, capital))
+    return {
+        "relative": capital / economy.efficient_capital,
+        "markup": markup,
+        # Of a choice's gain, at rest; zero in an equilibrium without any error.
+        "own_gradient": policy.own_gradients(state).abs().max().item(),
+        "seconds": seconds,
+    }
+
+
+def price_takers(economy):
+    """Markov-perfect prices, and what a crowd of price takers spends, for one good or two.
+
+    All households being alike, it takes one of them: with N, a unit of a good costs each as much as
+    if the slope of cost were N times as large, which changes capital and leaves markups alone.
+    """
+    low, high = 0.32 * economy.efficient_capital, 1.3 * economy.efficient_capital
+    box = Polynomials.on_cube(low, high, economy.n_goods, VALUE_DEGREES[economy.n_goods])
+    patience, guess = economy.discount_of("firm"), None
+    for d in (*(d for d in PATIENCE if d < patience), patience):
+        game = PriceTakersGame(replace(economy, seller_discount=d), JointChain(economy), box)
+
+        def first(capital, index, income, guess=guess):
+            if guess is not None:
+                return (box.at_nodes @ guess).reshape(len(index), -1, economy.n_goods)
+            # Everybody replaces what is lost, at a price a little above cost.
+            price = 1.3 * economy.phi * economy.delta * capital
+            return torch.cat([price * economy.delta * capital, price], -2)
+
+        guess, _ = iterate_policy(game, first, 1e-5 if d < patience else 1e-9, False)
+    return PostedPricePolicy(game, guess)
+
+
 def trembles(seeds=5):
     """Probing, with trembles of the seller's price and without."""
     for name, config in (("trembles", TREMBLING), ("none", STILL)):
         for label in ("strategic, patient", "price taker, patient"):
             economy = sellers(*CASES[label])
-            found = rows(
-                economy, Probing, config, ITERATIONS[Probing], range(seeds), rest(economy)
-            )
+            found = rows(economy, Probing, config, ITERATIONS[Probing], range(seeds), rest(economy))
             yield f"{label}, {name}", list(found)
 
 
@@ -212,10 +272,12 @@ def calibrations(seeds=5):
 
 
 def many(seeds=3):
-    """Two households and two sellers, and ten of both; the reference of two is part `exact`."""
+    """Two households and two sellers, and ten of both, for whom no exact solution is known."""
     for size, iterations in MANY.items():
         economy = sellers(size=size)
-        yield f"{size} x {size}", list(rows(economy, PPO, ORDINARY, iterations, range(seeds)))
+        known = rest(economy) if size == 2 else None
+        config = PPO.default_config(economy)
+        yield f"{size} x {size}", list(rows(economy, PPO, config, iterations, range(seeds), known))
 
 
-PARTS = {f.__name__: f for f in (one, trembles, calibrations, many)}
+PARTS = {f.__name__: f for f in (one, exact, trembles, calibrations, many)}

@@ -26,6 +26,9 @@ from .config import ActorCriticConfig, enter_multiples, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages
 from .network_agent import descend, sum_of_run_means
 
+# Multiple of the learning rate, by default, of roles that move before others.
+FIRST_MOVERS_RATE = 0.3
+
 
 @dataclass(frozen=True)
 class PPOConfig(ActorCriticConfig):
@@ -88,10 +91,14 @@ class PPOConfig(ActorCriticConfig):
         """The settings of a PPO that is given none.
 
         :meth:`sellers` if several roles learn, each for itself, and the usual ones elsewhere.
+        Those who move before others learn more slowly, because what they should do depends on how
+        the others answer, which these have to learn first.
         """
-        learn = [role for role in economy.roles.values() if role.follows is None]
-        several = len(learn) > 1 and not any(role.team for role in learn)
-        return cls.sellers() if several else cls()
+        learn = {n: role for n, role in economy.roles.items() if role.follows is None}
+        if len(learn) == 1 or any(role.team for role in learn.values()):
+            return cls()
+        before = [n for stage in economy.stages[:-1] for n in stage if n in learn]
+        return cls.sellers(relative_rates=dict.fromkeys(before, FIRST_MOVERS_RATE))
 
 
 class PPO(ActorCritic):

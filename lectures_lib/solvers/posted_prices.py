@@ -158,27 +158,29 @@ def _slope(x: Tensor, choice: Tensor) -> Tensor:
 class PriceTakersGame(PostedPriceGame):
     """The same with one massless household, to whom future prices are given.
 
-    In place of a value function it has the utility that a unit of capital is worth to it,
+    In place of a value function it has the utility that a unit of each good is worth to it,
     which is a marginal product today and what is left of the unit tomorrow.
     """
 
     @property
     def discounts(self):
-        """Of what is left of a unit of capital; of profit."""
+        """Of what is left of a unit of each good; of profits."""
         e = self.economy
-        return torch.tensor([e.beta * e.survival, e.discount_of("firm")], dtype=torch.float64)
+        each = [e.beta * e.survival] * e.n_goods + [e.discount_of("firm")] * e.n_goods
+        return torch.tensor(each, dtype=torch.float64)
 
     def rewards(self, choice, capital, income):
-        """Utility of a unit's marginal product, and profit, shape (points, 2)."""
+        """Utility of each good's marginal product, and profits, shape (points, 2 M)."""
         e = self.economy
         utility = self.consumption(choice, income).pow(-e.risk_aversion)
-        product = e.marginal_product(income, capital).squeeze(-1)
+        product = e.marginal_product(income, capital).squeeze(-2)
         return torch.cat([utility * product, self.profits(choice)], -1)
 
     def households_gradient(self, choice, capital, income, index, continuation=None):
         """What a unit more of spending is worth, less the utility that it costs."""
         following = self.economy.next_capital(capital, self.bought(choice))
-        worth = (continuation or self.expected_value)(following, index)[:, :1]
+        worth = (continuation or self.expected_value)(following, index)
+        worth = worth[:, : self.economy.n_goods]
         utility = self.consumption(choice, income).pow(-self.economy.risk_aversion)
         return self.economy.beta * worth / self.sides(choice)[1].squeeze(-2) - utility
 

@@ -344,8 +344,11 @@ def test_the_economies_of_a_pair_can_start_from_the_same_state():
 
 # ---------------------------------------------------------------------- settings that suit
 def test_where_several_roles_learn_side_by_side_ppo_has_settings_of_its_own():
-    for economy in (TradingPost(2, n_firms=2), PostedPrice(1), PostedPrice(1, atomistic=True)):
-        assert PPO(economy, device="cpu").config == PPOConfig.sellers()
+    assert PPO(TradingPost(2, n_firms=2), device="cpu").config == PPOConfig.sellers()
+    # Sellers who move first learn more slowly than those who answer.
+    for economy in (PostedPrice(1), PostedPrice(1, atomistic=True)):
+        leaders = PPOConfig.sellers(relative_rates={"firm": 0.3})
+        assert PPO(economy, device="cpu").config == leaders
     # A crowd does not learn, and nothing changes elsewhere or for other learners.
     for economy in (Planner(2), Market(2), Market(2, atomistic=True)):
         assert PPO(economy, device="cpu").config == PPOConfig()
