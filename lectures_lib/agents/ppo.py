@@ -80,7 +80,7 @@ class PPOConfig(ActorCriticConfig):
         slopes cost next to nothing where nobody goes: replicates are scattered twice as far. Short
         paths in few economies leave time for more iterations. Chapter *Sellers who learn*.
         """
-        wide = {"steps": 640_000, "groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
+        wide = {"steps": 512_000, "groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
         return cls(**(wide | changes))
 
     @classmethod

@@ -352,5 +352,5 @@ def test_where_several_roles_learn_side_by_side_ppo_has_settings_of_its_own():
     assert Probing(TradingPost(2, n_firms=2), device="cpu").config == ProbingConfig()
     assert PPO(Market(2), device="cpu", config=PPOConfig.sellers()).config.jitter == 0.7
     assert PPOConfig.sellers(jitter=0.5, lam=0.9) == PPOConfig(
-        steps=640_000, groups=4, replicates=8, horizon=8, jitter=0.5, lam=0.9
+        steps=512_000, groups=4, replicates=8, horizon=8, jitter=0.5, lam=0.9
     )
