@@ -1,13 +1,14 @@
-"""What do sellers learn, and their buyers?
+"""What do buyers and sellers find who learn side by side?
 
-Parts of `posted_prices.py` are about sellers who post prices.
+Parts of `trading_post.py` are about households who bid and firms who offer at the same time, those
+of `posted_prices.py` about firms who post prices before households spend.
 """
 
 from benchmarks.harness import run
 
-from . import posted_prices
+from . import posted_prices, trading_post
 
-PARTS = posted_prices.PARTS
+PARTS = trading_post.PARTS | posted_prices.PARTS
 
 if __name__ == "__main__":
     run("sellers", __doc__, PARTS)

@@ -32,7 +32,7 @@ TREMBLING = ProbingConfig(
 STILL = replace(TREMBLING, tremble=0.0)
 ITERATIONS = {PPO: 2500, Probing: 1500}
 # Sizes beyond one and one; ten and ten with fewer iterations, because each takes longer.
-MANY = {2: 2500, 10: 800}
+MANY = {2: 2500, 10: 600}
 #: How often a learner is looked at on its way, and for how many periods its path goes on then.
 LOOKS, WALK = 20, 60
 PERIODS = 250
@@ -194,7 +194,7 @@ def rows(economy, kind, config, iterations, seeds, exact=None):
         yield row | {"path": rounded([x[i] for x in watch.markup])}
 
 
-def one(seeds=5):
+def posted_prices_one(seeds=5):
     """One household and one seller: ordinary PPO, strategic or not, patient or not."""
     for label, case in CASES.items():
         economy = sellers(*case)
@@ -202,7 +202,7 @@ def one(seeds=5):
         yield label, list(found)
 
 
-def exact():
+def posted_prices_exact():
     """Markov-perfect capital (relative to the planner's) and markup at rest, by size."""
     for patience, word in ((None, "patient"), (0.0, "myopic")):
         for size in ((1, 1), (2, 1), (1, 2), (2, 2)):
@@ -254,16 +254,15 @@ def price_takers(economy):
     return PostedPricePolicy(game, guess)
 
 
-def trembles(seeds=5):
+def posted_prices_trembles(seeds=5):
     """Probing, with trembles of the seller's price and without."""
     for name, config in (("trembles", TREMBLING), ("none", STILL)):
-        for label in ("strategic, patient", "price taker, patient"):
-            economy = sellers(*CASES[label])
-            found = rows(economy, Probing, config, ITERATIONS[Probing], range(seeds), rest(economy))
-            yield f"{label}, {name}", list(found)
+        economy = sellers()
+        found = rows(economy, Probing, config, ITERATIONS[Probing], range(seeds), rest(economy))
+        yield f"strategic, patient, {name}", list(found)
 
 
-def calibrations(seeds=5):
+def posted_prices_calibration(seeds=5):
     """Other calibrations, with the same settings."""
     for name in ("other", "annual"):
         economy = sellers(calibration=name)
@@ -271,13 +270,31 @@ def calibrations(seeds=5):
         yield name, list(found)
 
 
-def many(seeds=3):
-    """Two households and two sellers, and ten of both, for whom no exact solution is known."""
-    for size, iterations in MANY.items():
-        economy = sellers(size=size)
-        known = rest(economy) if size == 2 else None
-        config = PPO.default_config(economy)
-        yield f"{size} x {size}", list(rows(economy, PPO, config, iterations, range(seeds), known))
+def posted_prices_two(seeds=3):
+    """Two households and two goods with a seller each."""
+    yield "2 x 2", _of_size(2, seeds)
 
 
-PARTS = {f.__name__: f for f in (one, exact, trembles, calibrations, many)}
+def posted_prices_ten(seeds=2):
+    """Ten households and ten goods, for which no exact solution is known."""
+    yield "10 x 10", _of_size(10, seeds)
+
+
+def _of_size(size, seeds):
+    economy = sellers(size=size)
+    known = rest(economy) if size == 2 else None
+    config = PPO.default_config(economy)
+    return list(rows(economy, PPO, config, MANY[size], range(seeds), known))
+
+
+PARTS = {
+    f.__name__: f
+    for f in (
+        posted_prices_exact,
+        posted_prices_one,
+        posted_prices_trembles,
+        posted_prices_calibration,
+        posted_prices_two,
+        posted_prices_ten,
+    )
+}

@@ -83,7 +83,7 @@ class PPOConfig(ActorCriticConfig):
         slopes cost next to nothing where nobody goes: replicates are scattered twice as far. Short
         paths in few economies leave time for more iterations. Chapter *Sellers who learn*.
         """
-        wide = {"steps": 640_000, "groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
+        wide = {"steps": 512_000, "groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
         return cls(**(wide | changes))
 
     @classmethod
@@ -91,14 +91,16 @@ class PPOConfig(ActorCriticConfig):
         """The settings of a PPO that is given none.
 
         :meth:`sellers` if several roles learn, each for itself, and the usual ones elsewhere.
-        Those who move before others learn more slowly, because what they should do depends on how
-        the others answer, which these have to learn first.
+        Where some move before others these learn more slowly, and all for longer, because what a
+        first mover should do depends on how the others answer, who have to learn that first.
         """
         learn = {n: role for n, role in economy.roles.items() if role.follows is None}
         if len(learn) == 1 or any(role.team for role in learn.values()):
             return cls()
         before = [n for stage in economy.stages[:-1] for n in stage if n in learn]
-        return cls.sellers(relative_rates=dict.fromkeys(before, FIRST_MOVERS_RATE))
+        if not before:
+            return cls.sellers()
+        return cls.sellers(steps=640_000, relative_rates=dict.fromkeys(before, FIRST_MOVERS_RATE))
 
 
 class PPO(ActorCritic):
