@@ -17,7 +17,7 @@ from ..economies import PostedPrice
 from .piece import ConvergenceError
 from .steady_state import steady_state, without_risk
 
-# Steps of the search at most, and its gradient relative to what all is worth when it is over.
+# Steps of the search at most, and its gradient when it is over.
 MOST_STEPS, ENOUGH = 1000, 1e-6
 
 
@@ -105,17 +105,23 @@ def announced_prices(
     first = steady_state(economy, "commitment").capital if capital is None else capital
     problem = _Announcements(without_risk(economy), first)
 
+    # What is far away counts for little, and is searched for in longer steps.
+    scale = economy.beta ** (-torch.arange(periods, dtype=torch.float64) / 2)
+
     def loss(x):
-        log = torch.from_numpy(x).requires_grad_()
-        value = problem.follow(log).value
-        (slope,) = torch.autograd.grad(value, log)
+        step = torch.from_numpy(x).requires_grad_()
+        value = problem.follow(start + scale * step).value
+        (slope,) = torch.autograd.grad(value, step)
         return -value.item(), -slope.numpy()
 
-    start = torch.full((periods,), math.log(economy.delta * first), dtype=torch.float64).numpy()
-    found = minimize(loss, start, jac=True, method="BFGS", options={"maxiter": MOST_STEPS})
-    if not abs(found.jac).max() < ENOUGH * abs(found.fun):
+    start = math.log(economy.delta * first)
+    options = {"maxiter": MOST_STEPS, "gtol": ENOUGH}
+    found = minimize(
+        loss, torch.zeros_like(scale).numpy(), jac=True, method="BFGS", options=options
+    )
+    if not abs(found.jac).max() < 100 * ENOUGH:
         raise ConvergenceError(f"the best announcement in {economy} was not found.")
-    path = problem.follow(torch.from_numpy(found.x))
+    path = problem.follow(start + scale * torch.from_numpy(found.x))
     columns = {n: getattr(path, n)[:periods] for n in ("investment", "price", "markup", "profit")}
     return Announcement(capital=path.capital[: periods + 1], value=path.value.item(), **columns)
 
