@@ -3,9 +3,9 @@
 Chapter *Sellers who learn: posted prices*. There is no risk, so that a policy has one state of
 rest. All seeds of a row train at once; `seconds` are the processor seconds of all of them on one
 thread, `steps` the environment steps of each. Settings were chosen on seeds 100 to 103 of one
-household and one seller at the calibration "other". Errors are in per cent of what is exact; gains are what one
-agent gains by multiplying its action by ``exp(a + b log(capital))`` with the best a and b, in per
-cent of profit (firm) or consumption (household).
+household and one seller at the calibration "other". Errors are in per cent of what is exact; gains
+are what one agent gains by multiplying its action by ``exp(a + b log(capital))`` with the best a
+and b, in per cent of profit (firm) or consumption (household).
 """
 
 from __future__ import annotations

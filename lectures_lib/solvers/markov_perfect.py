@@ -52,7 +52,9 @@ def markov_perfect(
         most five stocks of one good or two, and nobody massless; at a trading post of one good
         without risk, any number of households, by symmetry; where prices are posted, one household
         with a good or two, two households with a good, a massless household with a good, or,
-        without risk, two households with two goods whose sellers are impatient (0.9 at most). Or another that has registered its solver (``markov_perfect.register``).
+        without risk, two households with two goods whose sellers are impatient (a discount factor
+        of 0.9 at most). Or another that has registered its solver
+        (``markov_perfect.register``).
     degree : int, optional
         Of the polynomials in log capital that are the value functions.
     tolerance : float
