@@ -29,8 +29,8 @@ TREMBLING = ProbingConfig(
     groups=4, replicates=8, horizon=8, jitter=0.7, relative_rates={"firm": 0.3}, tremble=0.5
 )
 ITERATIONS = {PPO: 2500, Probing: 1500}
-# Sizes beyond one and one, with fewer iterations, because each takes longer.
-MANY = {2: 1500, 10: 300}
+# Sizes beyond one and one.
+MANY = {2: 6000, 10: 1500}
 #: The discount factor up to which equilibrium of two households and two goods is found.
 SOME = 0.9
 #: How often a learner is looked at on its way, and for how many periods its path goes on then.
