@@ -197,7 +197,10 @@ def trading_post_credit(seeds=50, iterations=FEW):
         small = found["capital"] < COLLAPSE * reference["capital"]
         row["collapsed"] = small.double().mean().item()
         for name, x in found.items():
-            row |= {name: x.median().item(), f"{name}_range": rounded((x.min(), x.max()))}
+            row |= {
+                name: x.median().item(),
+                f"{name}_range": rounded((x.min().item(), x.max().item())),
+            }
         yield label, row
 
 
