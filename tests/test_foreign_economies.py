@@ -158,6 +158,7 @@ USES = {
         lambda e: [solvers.at_rest(solvers.without_risk(e), policy_of(e)).capital],
         NOT_FOR,
     ),
+    "solvers.announced_prices": (lambda e: [solvers.announced_prices(e).value], NOT_FOR),
     "solvers.rest_points": (
         lambda e: [x.capital for x in solvers.rest_points(e)],
         dict.fromkeys(FOREIGN, "expected an Externality"),
@@ -227,8 +228,8 @@ NO_USE = {
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
-    "solvers": "ConvergenceError ForesightPath ImpreciseSolution OutsideDomain RestPoint Solution "
-    "SteadyState",
+    "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution OutsideDomain "
+    "RestPoint Solution SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability Moments "
     "ReferenceBeaten Report RoleReport departure_gains limit_cycle",
 }

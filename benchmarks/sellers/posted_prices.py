@@ -29,8 +29,8 @@ TREMBLING = ProbingConfig(
     groups=4, replicates=8, horizon=8, jitter=0.7, relative_rates={"firm": 0.3}, tremble=0.5
 )
 ITERATIONS = {PPO: 2500, Probing: 1500}
-# For two and two as patient as the exact solution allows; for more patient ones; for ten and ten.
-LONG, SHORT, SHORTEST = 6000, 1500, 300
+# Iterations of more than one household and good, each of which takes longer: cut short.
+TWO, TEN = 1500, 300
 #: The discount factor up to which equilibrium of two households and two goods is found.
 SOME = 0.9
 #: How often a learner is looked at on its way, and for how many periods its path goes on then.
@@ -273,17 +273,17 @@ def posted_prices_calibration(seeds=5):
 
 def posted_prices_two(seeds=3):
     """Two households and two goods with a seller each, as patient as the exact solution allows."""
-    yield f"2 x 2, discount {SOME}", _of_size(2, seeds, LONG, SOME)
+    yield f"2 x 2, discount {SOME}", _of_size(2, seeds, TWO, SOME)
 
 
 def posted_prices_two_patient(seeds=3):
     """The same with sellers as patient as households."""
-    yield "2 x 2, patient", _of_size(2, seeds, SHORT)
+    yield "2 x 2, patient", _of_size(2, seeds, TWO)
 
 
 def posted_prices_ten(seeds=2):
     """Ten households and ten goods, for which no exact solution is known."""
-    yield "10 x 10, patient", _of_size(10, seeds, SHORTEST)
+    yield "10 x 10, patient", _of_size(10, seeds, TEN)
 
 
 def _of_size(size, seeds, iterations, patience=None):

@@ -92,13 +92,15 @@ class Probing(ActorCritic):
 
     @torch.no_grad()
     def look_again(self, name, rollout) -> tuple[dict[str, Tensor], Tensor]:
-        """Trembles of those who move earlier, by role, and what a role then sees when it moves."""
-        stages = self.economy.stages
+        """Trembles of those who move earlier, and what a role then sees."""
+        size, stages = self.config.tremble, self.economy.stages
         turn = next(i for i, stage in enumerate(stages) if name in stage)
-        earlier = [x for stage in stages[:turn] for x in stage if x in self.learners]
-        if not (earlier and self.config.tremble):
+        before = [x for stage in stages[:turn] for x in stage]
+        earlier = [x for x in before if x in self.learners]
+        if not (earlier and size):
             return {}, rollout.observations[name][:, :-1]
-        trembles = {x: self.config.tremble * self._drawn(x, rollout, torch.randn) for x in earlier}
+        draw = torch.randn
+        trembles = {x: size * self._drawn(x, rollout, draw) for x in earlier}
         seen = self.decide(rollout.states, trembles).seen[name]
         return trembles, self.standardise(name, seen)
 

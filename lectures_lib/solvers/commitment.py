@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..economies import PostedPrice
 from .piece import ConvergenceError
+from .registry import refuse_kind
 from .steady_state import steady_state, without_risk
 
 # Steps of the search at most, and its gradient when it is over.
@@ -94,6 +95,8 @@ def announced_prices(
 
     Raises
     ------
+    TypeError
+        If prices are not posted.
     ValueError
         If there are several goods, or utility is not logarithmic.
     ConvergenceError
@@ -101,6 +104,8 @@ def announced_prices(
     """
     from scipy.optimize import minimize  # where needed: it is slow to import
 
+    if not isinstance(economy, PostedPrice):
+        refuse_kind(economy, "announced_prices", (PostedPrice,))
     require_commitment(economy)
     first = steady_state(economy, "commitment").capital if capital is None else capital
     problem = _Announcements(without_risk(economy), first)
@@ -110,7 +115,7 @@ def announced_prices(
 
     def loss(x):
         step = torch.from_numpy(x).requires_grad_()
-        value = problem.follow(start + scale * step).value
+        value = problem.worth(start + scale * step)
         (slope,) = torch.autograd.grad(value, step)
         return -value.item(), -slope.numpy()
 
@@ -121,9 +126,7 @@ def announced_prices(
     )
     if not abs(found.jac).max() < 100 * ENOUGH:
         raise ConvergenceError(f"the best announcement in {economy} was not found.")
-    path = problem.follow(start + scale * torch.from_numpy(found.x))
-    columns = {n: getattr(path, n)[:periods] for n in ("investment", "price", "markup", "profit")}
-    return Announcement(capital=path.capital[: periods + 1], value=path.value.item(), **columns)
+    return problem.follow(start + scale * torch.from_numpy(found.x))
 
 
 class _Announcements:
@@ -132,8 +135,8 @@ class _Announcements:
     def __init__(self, economy: PostedPrice, capital: float):
         self.economy, self.first = economy, torch.tensor(capital, dtype=torch.float64)
 
-    def follow(self, log: Tensor) -> Announcement:
-        """Capital, prices and profit of the path, and of the last period, which repeats itself."""
+    def paths(self, log: Tensor) -> tuple[Tensor, ...]:
+        """Capital, purchases, price, markup and profit; the last period repeats itself."""
         e = self.economy
         bought, capital = log.exp().unbind(), [self.first]
         for x in bought:
@@ -152,7 +155,17 @@ class _Announcements:
         price = output * worth / (1 + worth) / each
         total = e.n_households * each
         profit = price * total - e.production_cost(total)
-        weights = e.beta ** torch.arange(len(each), dtype=torch.float64)
-        weights[-1] = weights[-1] / (1 - e.beta)
-        value = weights @ profit
-        return Announcement(stocks, each, price, price / (e.phi * total), profit, value)
+        return stocks, each, price, price / (e.phi * total), profit
+
+    def worth(self, log: Tensor) -> Tensor:
+        """Discounted profit of all periods."""
+        beta, profit = self.economy.beta, self.paths(log)[-1]
+        weights = beta ** torch.arange(len(profit), dtype=torch.float64)
+        weights[-1] = weights[-1] / (1 - beta)
+        return weights @ profit
+
+    def follow(self, log: Tensor) -> Announcement:
+        """All that follows."""
+        capital, *each = self.paths(log)
+        bought, price, markup, profit = (x[:-1] for x in each)
+        return Announcement(capital, bought, price, markup, profit, self.worth(log).item())

@@ -34,12 +34,12 @@ def test_no_path_near_the_best_announcement_is_worth_more():
     found = announced_prices(e, periods=120)
     problem = _Announcements(e, found.capital[0].item())
     log = found.investment.log()
-    assert problem.follow(log).value.item() == pytest.approx(found.value, rel=1e-12)
+    assert problem.worth(log).item() == pytest.approx(found.value, rel=1e-12)
     generator = torch.Generator().manual_seed(0)
     for size in (1e-3, 1e-2, 0.1):
         for _ in range(5):
             change = size * torch.randn(120, generator=generator, dtype=torch.float64)
-            assert problem.follow(log + change).value < found.value
+            assert problem.worth(log + change) < found.value
 
 
 def test_households_buy_what_the_announcement_says():
