@@ -404,6 +404,12 @@ def deep_which(seeds=20):
     yield "comparisons alone", cell(MARKET, controlled(**stay), STEPS["PPO"], seeds)
 
 
+def deep_noise(seeds=20):
+    """Deep Q-learning without memory whose rivals are seldom at random at the end."""
+    quiet = dqn(epsilon=(1.0, 0.05))
+    yield "DQN, no memory, less noise", cell(forgetful(LISTED), quiet, STEPS["DQN"], seeds)
+
+
 def deep_answers(seeds=20):
     """How learned rules answer a small change of a price, and what would hold prices up."""
     high = MARKET.monopoly_prices[0]
@@ -426,6 +432,7 @@ PARTS = {
         deep_how,
         deep_few,
         deep_which,
+        deep_noise,
         deep_answers,
     )
 }
