@@ -247,6 +247,24 @@ def test_gains_from_departures_are_those_of_the_finite_game():
         assert np.abs((best - kept).ravel() - gains[:, i]).max() < 2e-7 / (1 - deep.LISTED.beta)
 
 
+def test_answers_of_linear_rules_are_sums_of_geometric_series():
+    nash, own, rival = deep.MARKET.nash_prices[0], 0.2, 0.3
+
+    class Linear:
+        runs = 2
+
+        def __call__(self, state):
+            change = state.last[..., 0, :].double() - nash
+            return {"firm": (nash + own * change + rival * change.flip(-1)).unsqueeze(-1)}
+
+    found = {k: np.array(x) for k, x in deep.answers(Linear(), deep.MARKET).items()}
+    # Prices are single precision, and slopes taken over two hundredths.
+    known = {"price": nash, "own": own, "rival": rival, "needed": 0.0}
+    known["lasting"] = rival / (1 - deep.MARKET.beta * own)
+    for name, value in known.items():
+        assert np.abs(found[name] - value).max() < 1e-3, name
+
+
 @pytest.mark.learning
 def test_a_seed_of_a_deep_learner_without_memory_charges_what_its_row_says():
     row = stored("marl")["deep_memory"]["no memory"]
