@@ -15,8 +15,16 @@ from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
 from benchmarks.primer import probing
+from benchmarks.sellers import posted_prices
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
-from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Market,
+    Monopolist,
+    Planner,
+    PostedPrice,
+    map_state,
+)
 from lectures_lib.evaluation import (
     best_fixed_action,
     departure_gains,
@@ -298,3 +306,41 @@ def test_a_seed_of_ppo_is_as_precise_as_its_row_beside_probing():
     stored = PRIMER["probing"]["PPO, best"]
     history, _, _ = probing.trained("PPO", stored["changes"], stored["seeds"][:1])
     assert 100 * history["error"][-1].max() < 2 * max(stored["curve"]["error_percent"][-1])
+
+
+def test_rows_of_exact_posted_prices():
+    rows = stored("sellers")["posted_prices_exact"]
+    for label, economy in (
+        ("strategic, myopic, 1 x 1", without_risk(PostedPrice(seller_discount=0.0))),
+        ("strategic, patient, 1 x 1", without_risk(PostedPrice())),
+    ):
+        capital, markup = posted_prices.rest(economy)
+        assert capital / economy.efficient_capital == pytest.approx(
+            rows[label]["relative"], rel=1e-5
+        )
+        assert markup == pytest.approx(rows[label]["markup"], rel=1e-5)
+    # By the other code for price takers, who have a rule of their own there.
+    economy = without_risk(PostedPrice(atomistic=True))
+    assert posted_prices.rest(economy)[1] == pytest.approx(
+        rows["price takers, patient, M = 1"]["markup"], rel=1e-5
+    )
+
+
+def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
+    economy = posted_prices.sellers()
+    exact = posted_prices.solved(economy, "markov perfect").policy
+
+    class OneRun:
+        runs = 1
+
+        def __call__(self, state, moved=None):
+            return exact(state, moved)
+
+    capital, _ = posted_prices.rest(economy)
+    state = economy.reset((2,), torch.Generator(), torch.float64)
+    state = map_state(lambda x: x.expand(1, 3, *x.shape), state)
+    change = torch.tensor([(0.0, 0.0), (0.05, 0.0), (-0.05, 0.1)], dtype=torch.float64)
+    centre = torch.full((1, 1, 1), capital, dtype=torch.float64)
+    for role in ("firm", "household"):
+        value = posted_prices.worth(economy, OneRun(), role, change, centre, state)
+        assert (value[0, 1:] < value[0, 0]).all()

@@ -2,6 +2,7 @@
 
 # Economies join by being registered: the order is that in which messages list them.
 from . import planner, growth, monopolist, market, trading_post, posted_prices  # noqa: F401, I001
+from .commitment import Announcement, announced_prices
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
 from .markov_perfect import markov_perfect
@@ -13,6 +14,7 @@ from .steady_state import SteadyState, at_rest, steady_state, without_risk
 from .time_iteration import time_iteration
 
 __all__ = [
+    "Announcement",
     "ConvergenceError",
     "ForesightPath",
     "ImpreciseSolution",
@@ -20,6 +22,7 @@ __all__ = [
     "RestPoint",
     "Solution",
     "SteadyState",
+    "announced_prices",
     "at_rest",
     "conditions_of",
     "euler_residuals",
