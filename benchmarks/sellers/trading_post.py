@@ -6,7 +6,8 @@ seeds from 100. `seconds` are processor seconds that all seeds took on one threa
 number. Capital and markup are those at which a rule comes to rest, or means of the long run where
 there is risk; `to_capital` and `to_markup` are differences to the Markov-perfect equilibrium's in
 per cent. Slopes are elasticities at its capital: of a household's spending share in its own capital
-(`slope`) and of a firm's offer in all households' (`offer_slope`). `firm` and `household` are
+(`own_slope`), and of that share and of a firm's offer in all households' (`slope`, `offer_slope`).
+`firm` and `household` are
 exploitability in per cent, of profit and of consumption.
 """
 
@@ -69,7 +70,7 @@ def levels(economy, policy) -> dict[str, float]:
 
 
 def slopes(economy, policy, capital) -> dict[str, float]:
-    """Elasticities of spending shares in own capital, of offers in all capital."""
+    """Elasticities of spending shares in own capital; and, with offers, in all capital."""
     batch = (4,)
     state = economy.reset(batch, torch.Generator().manual_seed(0), torch.float64)
     stocks = torch.full_like(state.capital, capital)
@@ -81,7 +82,8 @@ def slopes(economy, policy, capital) -> dict[str, float]:
     share = actions["household"][:, 0, 0].log()
     offer = actions["firm"][:, 0, 0].log()
     return {
-        "slope": ((share[0] - share[1]) / (2 * NUDGE)).item(),
+        "own_slope": ((share[0] - share[1]) / (2 * NUDGE)).item(),
+        "slope": ((share[2] - share[3]) / (2 * NUDGE)).item(),
         "offer_slope": ((offer[2] - offer[3]) / (2 * NUDGE)).item(),
     }
 
@@ -195,7 +197,10 @@ def trading_post_credit(seeds=50, iterations=FEW):
         small = found["capital"] < COLLAPSE * reference["capital"]
         row["collapsed"] = small.double().mean().item()
         for name, x in found.items():
-            row |= {name: x.median().item(), f"{name}_range": rounded((x.min(), x.max()))}
+            row |= {
+                name: x.median().item(),
+                f"{name}_range": rounded((x.min().item(), x.max().item())),
+            }
         yield label, row
 
 
