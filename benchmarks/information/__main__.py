@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import cells
+from . import cells, massless
 
-PARTS = cells.PARTS
+PARTS = cells.PARTS | massless.PARTS
 
 if __name__ == "__main__":
     run("information", __doc__, PARTS)
