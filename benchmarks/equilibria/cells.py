@@ -26,7 +26,7 @@ class Cells(NamedTuple):
     Attributes
     ----------
     capital : ndarray
-        Where economies begin.
+        Where economies begin; where it is no number, wherever the economy itself does.
     noise : ndarray
         Multiples of the learner's noise in actions.
     scatter : ndarray
@@ -79,6 +79,7 @@ class Beginnings(World):
         runs = len(self.capital)
         state = economy.reset((runs, self.groups, self._own_luck), self.generator)
         capital = self.capital.reshape(-1, 1, 1, 1, 1).expand_as(state.capital)
+        capital = torch.where(capital.isnan(), state.capital, capital)
         return self._expand(state._replace(capital=capital, crowd=capital))
 
     def restart(self, economy):

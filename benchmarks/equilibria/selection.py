@@ -205,4 +205,45 @@ def other(seeds=10, iterations=ITERATIONS):
         yield "other calibration", points | row
 
 
-PARTS = {f.__name__: f for f in (history, expectations, guesses, algorithms, rates, other)}
+def everywhere(seeds=10, iterations=600):
+    """Rules learned from all capital at once, from a low and a high first guess: their thresholds.
+
+    A threshold is capital below which a rule leads down, and above which it leads up.
+    """
+    config = replace(PROBING, groups=4, jitter=0.1)
+    for name, economy in (("history", HISTORY), ("expectations", EXPECTATIONS)):
+        low, _, high = stocks(economy)
+        cells = Cells.grid((np.nan,), range(seeds), guess=(low, high))
+        rules, seconds = learned(ProbingCells, economy, cells, config, iterations)
+        for label, guess in (("low", low), ("high", high)):
+            mine = rules[cells.guess == guess]
+            places = [thresholds(rule) for rule in mine]
+            rests = [thresholds(rule, down=True) for rule in mine]
+            yield (
+                f"{name}, {label} first guess",
+                {
+                    "guess": guess,
+                    "with_threshold": float(np.mean([len(x) > 0 for x in places])),
+                    "threshold": float(np.median([x[0] for x in places if x]))
+                    if any(places)
+                    else None,
+                    "seconds": seconds / 2,
+                    "thresholds": rounded(places),
+                    "rests": rounded(rests),
+                    "rules": rounded(mine[:, ::4]),
+                },
+            )
+
+
+def thresholds(rule, down=False, between=(20.0, 50.0)):
+    """Capital at which a rule (grid,) crosses the diagonal upwards, or downwards."""
+    gap = rule - GRID
+    signs = (gap[:-1] >= 0) & (gap[1:] < 0) if down else (gap[:-1] < 0) & (gap[1:] >= 0)
+    step = GRID[1] - GRID[0]
+    found = [GRID[i] + step * gap[i] / (gap[i] - gap[i + 1]) for i in np.flatnonzero(signs)]
+    return [float(x) for x in found if between[0] <= x <= between[1]]
+
+
+PARTS = {
+    f.__name__: f for f in (history, expectations, guesses, algorithms, rates, other, everywhere)
+}

@@ -1,4 +1,4 @@
-r"""Households who forecast capital by least squares: what they learn, and which rest points hold it.
+r"""Households who forecast capital by least squares: what they can learn, and where it leads.
 
 Chapter *Which equilibrium?* Adaptive learning (Marcet and Sargent 1989; Evans and Honkapohja 2001)
 in the economy of :mod:`lectures_lib.solvers.perfect_foresight`. Households perceive a law of motion
@@ -151,7 +151,7 @@ def _invested(motion, capital, worth):
         low, high = np.where(gap > 0, low, chosen), np.where(gap > 0, chosen, high)
         step = chosen - gap / (1 / chosen + 2 * sigma * motion.slope * chosen / left)
         following = np.where((step > low) & (step < high), step, (low + high) / 2)
-        done = np.max(abs(following - chosen) / most) < 1e-13
+        done = np.max(abs(following - chosen) / most) < 1e-12
         chosen = following
         if done:
             break
@@ -296,7 +296,7 @@ def expected_fates(
     slope=0.9,
     *,
     time: float = 40.0,
-    step: float = 0.1,
+    step: float = 0.2,
 ) -> np.ndarray:
     r"""Where beliefs lead if they follow the differential equation of E-stability.
 
