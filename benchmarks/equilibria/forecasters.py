@@ -78,7 +78,7 @@ def e_stability(starts=200):
         yield name, compared(economy, starts)
 
 
-def forecasters(seeds=10, periods=6000):
+def forecasters(seeds=5, periods=6000):
     """Least-squares learners who first expect what they own, from the maps' initial capital."""
     for name, economy in ECONOMIES.items():
         for label, settings in (

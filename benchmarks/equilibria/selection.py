@@ -28,8 +28,8 @@ EXPECTATIONS = replace(HISTORY, endowment=20.0)
 #: The axes of the maps.
 CAPITAL = np.linspace(27.0, 42.2, 20)
 SCATTER = np.geomspace(0.01, 0.4, 10)
-NOISE = np.geomspace(0.2, 5.0, 5)
-GUESS = np.linspace(24.0, 46.0, 10)
+NOISE = np.geomspace(0.2, 5.0, 3)
+GUESS = np.linspace(24.0, 46.0, 5)
 #: Distances in logarithms from the outer rest points, and from the one between.
 NEAR, NEAR_MIDDLE = 0.15, 0.03
 #: Periods in which a learned path is compared with an exact one.
@@ -156,19 +156,19 @@ def _map(economy, kind, config, iterations, axis, label, cells):
 
 
 # ---------------------------------------------------------------------- parts
-def history(seeds=20, iterations=ITERATIONS):
-    """Probing without an endowment, by initial capital and by how far states are scattered."""
-    cells = Cells.grid(CAPITAL, range(seeds), scatter=SCATTER)
-    yield from _map(HISTORY, ProbingCells, PROBING, iterations, "scatter", "scatter", cells)
-
-
 def expectations(seeds=20, iterations=ITERATIONS):
-    """The same with the endowment, with which expectations can matter."""
+    """Probing with the endowment, by initial capital and by how far states are scattered."""
     cells = Cells.grid(CAPITAL, range(seeds), scatter=SCATTER)
     yield from _map(EXPECTATIONS, ProbingCells, PROBING, iterations, "scatter", "scatter", cells)
 
 
-def guesses(seeds=10, iterations=ITERATIONS):
+def history(seeds=10, iterations=ITERATIONS):
+    """The same on every other line without an endowment, where history alone should decide."""
+    cells = Cells.grid(CAPITAL[::2], range(seeds), scatter=SCATTER[1::2])
+    yield from _map(HISTORY, ProbingCells, PROBING, iterations, "scatter", "scatter", cells)
+
+
+def guesses(seeds=5, iterations=ITERATIONS):
     """Probing from first rules that maintain more or less capital than there is."""
     for name, economy in (("history", HISTORY), ("expectations", EXPECTATIONS)):
         cells = Cells.grid(CAPITAL[::2], range(seeds), guess=GUESS)
@@ -176,7 +176,7 @@ def guesses(seeds=10, iterations=ITERATIONS):
         yield from _map(economy, ProbingCells, PROBING, iterations, "guess", label, cells)
 
 
-def algorithms(seeds=10, iterations=ITERATIONS):
+def algorithms(seeds=5, iterations=ITERATIONS):
     """PPO with and without common shocks, by initial capital and noise."""
     kinds = {"ordinary": PPO_ORDINARY, "common": PPO_COMMON}
     for name, economy in (("history", HISTORY), ("expectations", EXPECTATIONS)):
@@ -186,9 +186,9 @@ def algorithms(seeds=10, iterations=ITERATIONS):
             yield from _map(economy, PPOCells, config, iterations, "noise", label, cells)
 
 
-def rates(seeds=10, iterations=ITERATIONS):
+def rates(seeds=5, iterations=ITERATIONS):
     """Probing by initial capital and size of the policy's steps, with the endowment."""
-    cells = Cells.grid(CAPITAL[::2], range(seeds), rate=np.geomspace(0.25, 4, 5))
+    cells = Cells.grid(CAPITAL[::2], range(seeds), rate=np.geomspace(0.25, 4, 3))
     yield from _map(EXPECTATIONS, ProbingCells, PROBING, iterations, "rate", "rate", cells)
 
 
@@ -205,7 +205,7 @@ def other(seeds=10, iterations=ITERATIONS):
         yield "other calibration", points | row
 
 
-def everywhere(seeds=10, iterations=600):
+def everywhere(seeds=5, iterations=800):
     """Rules learned from all capital at once, from a low and a high first guess: their thresholds.
 
     A threshold is capital below which a rule leads down, and above which it leads up.
@@ -245,5 +245,5 @@ def thresholds(rule, down=False, between=(20.0, 50.0)):
 
 
 PARTS = {
-    f.__name__: f for f in (history, expectations, guesses, algorithms, rates, other, everywhere)
+    f.__name__: f for f in (expectations, history, guesses, algorithms, rates, other, everywhere)
 }
