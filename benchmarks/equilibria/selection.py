@@ -162,9 +162,9 @@ def expectations(seeds=20, iterations=ITERATIONS):
     yield from _map(EXPECTATIONS, ProbingCells, PROBING, iterations, "scatter", "scatter", cells)
 
 
-def history(seeds=10, iterations=ITERATIONS):
-    """The same on every other line without an endowment, where history alone should decide."""
-    cells = Cells.grid(CAPITAL[::2], range(seeds), scatter=SCATTER[1::2])
+def history(seeds=20, iterations=ITERATIONS):
+    """The same without an endowment, where history alone should decide."""
+    cells = Cells.grid(CAPITAL, range(seeds), scatter=SCATTER)
     yield from _map(HISTORY, ProbingCells, PROBING, iterations, "scatter", "scatter", cells)
 
 
@@ -190,6 +190,17 @@ def rates(seeds=5, iterations=ITERATIONS):
     """Probing by initial capital and size of the policy's steps, with the endowment."""
     cells = Cells.grid(CAPITAL[::2], range(seeds), rate=np.geomspace(0.25, 4, 3))
     yield from _map(EXPECTATIONS, ProbingCells, PROBING, iterations, "rate", "rate", cells)
+
+
+def restarts(seeds=5, iterations=ITERATIONS):
+    """Probing by initial capital and how often societies are set back to it."""
+    for name, economy in (("history", HISTORY), ("expectations", EXPECTATIONS)):
+        for chance in (0.2, 0.02):
+            cells = Cells.grid(CAPITAL[::2], range(seeds))
+            config = replace(PROBING, restart=chance)
+            rules, seconds = learned(ProbingCells, economy, cells, config, iterations)
+            for _, row in lines(economy, cells, "scatter", rules, seconds):
+                yield f"{name}, restart {chance:g}", {"restart": chance} | row
 
 
 def other(seeds=10, iterations=ITERATIONS):
@@ -245,5 +256,6 @@ def thresholds(rule, down=False, between=(20.0, 50.0)):
 
 
 PARTS = {
-    f.__name__: f for f in (expectations, history, guesses, algorithms, rates, other, everywhere)
+    f.__name__: f
+    for f in (expectations, history, guesses, algorithms, rates, restarts, other, everywhere)
 }
