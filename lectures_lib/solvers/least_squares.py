@@ -273,9 +273,10 @@ def least_squares(
     moments[:, 0, 0], moments[:, 1, 1] = 1.0, 0.01
     capitals, beliefs = [k], [belief]
     for t in range(periods):
-        used = belief[:, 1]
-        following = _made(motion, k, centre + belief[:, 0] - used * centre, used)
-        following = following * np.exp(luck * random.standard_normal(k.shape))
+        a, b = belief.T
+        following = _made(motion, k, centre + a - b * centre, b)
+        shock = np.exp(luck * random.standard_normal(k.shape))
+        following = following * shock
         z = np.stack([np.ones_like(k), np.log(k) - centre], -1)
         error = np.log(following) - centre - (belief * z).sum(-1)
         share = 1 / (weight + t) if gain is None else gain
