@@ -166,6 +166,18 @@ USES = {
         lambda e: [x.capital for x in solvers.perfect_foresight(e, 1.0)],
         dict.fromkeys(FOREIGN, "expected an Externality"),
     ),
+    "solvers.learnable": (
+        lambda e: [x.point.capital for x in solvers.learnable(e)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.least_squares": (
+        lambda e: [solvers.least_squares(e, 1.0, 1.0).capital],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.expected_fates": (
+        lambda e: [solvers.expected_fates(e, 1.0, 1.0)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
     # ---------------------------------------------------------------- evaluation
     "evaluation.simulate": (
@@ -227,8 +239,8 @@ NO_USE = {
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
-    "solvers": "ConvergenceError ForesightPath ImpreciseSolution OutsideDomain RestPoint Solution "
-    "SteadyState",
+    "solvers": "ConvergenceError ForesightPath ImpreciseSolution Learnable LeastSquaresPath "
+    "OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability Moments "
     "ReferenceBeaten Report RoleReport departure_gains limit_cycle",
 }
