@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
@@ -280,3 +281,19 @@ def test_a_seed_of_ppo_is_as_precise_as_its_row_beside_probing():
     stored = PRIMER["probing"]["PPO, best"]
     history, _, _ = probing.trained("PPO", stored["changes"], stored["seeds"][:1])
     assert 100 * history["error"][-1].max() < 2 * max(stored["curve"]["error_percent"][-1])
+
+
+def test_rows_of_e_stability():
+    for label, row in forecasters.stability():
+        assert row == pytest.approx(stored("equilibria")["stability"][label], rel=1e-5), label
+
+
+@pytest.mark.learning
+def test_societies_that_begin_with_little_end_low_as_their_row_says():
+    row = stored("equilibria")["algorithms"]["expectations, PPO common, noise 0.2"]
+    cells = selection.Cells.grid(selection.CAPITAL[:1], range(2), noise=selection.NOISE[:1])
+    economy, config = selection.EXPECTATIONS, selection.PPO_COMMON
+    kind, iterations = selection.PPOCells, selection.ITERATIONS
+    rules, _ = selection.learned(kind, economy, cells, config, iterations)
+    found = selection.ends(economy, selection.fates(rules, cells.capital))
+    assert found["low"].tolist() == [1, 1] and row["low"][0] == 1
