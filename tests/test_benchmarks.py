@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
@@ -344,3 +345,19 @@ def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
     for role in ("firm", "household"):
         value = posted_prices.worth(economy, OneRun(), role, change, centre, state)
         assert (value[0, 1:] < value[0, 0]).all()
+
+
+def test_rows_of_e_stability():
+    for label, row in forecasters.stability():
+        assert row == pytest.approx(stored("equilibria")["stability"][label], rel=1e-5), label
+
+
+@pytest.mark.learning
+def test_societies_that_begin_with_little_end_low_as_their_row_says():
+    row = stored("equilibria")["algorithms"]["expectations, PPO common, noise 0.2"]
+    cells = selection.Cells.grid(selection.CAPITAL[:1], range(2), noise=selection.NOISE[:1])
+    economy, config = selection.EXPECTATIONS, selection.PPO_COMMON
+    kind, iterations = selection.PPOCells, selection.ITERATIONS
+    rules, _ = selection.learned(kind, economy, cells, config, iterations)
+    found = selection.ends(economy, selection.fates(rules, cells.capital))
+    assert found["low"].tolist() == [1, 1] and row["low"][0] == 1

@@ -281,7 +281,8 @@ def least_squares(
         error = np.log(following) - centre - (belief * z).sum(-1)
         share = 1 / (weight + t) if gain is None else gain
         moments = moments + share * (z[:, :, None] * z[:, None, :] - moments)
-        towards = np.linalg.solve(moments, (z * error[:, None])[..., None])[..., 0]
+        surprise = (z * error[:, None])[..., None]
+        towards = np.linalg.solve(moments, surprise)[..., 0]
         belief, k = belief + share * towards, following
         belief[:, 1] = belief[:, 1].clip(*SLOPES)
         capitals.append(k)
