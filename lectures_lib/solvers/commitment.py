@@ -45,7 +45,7 @@ class Announcement:
     price: Tensor
     markup: Tensor
     profit: Tensor
-    value: float
+    value: float | Tensor
 
 
 def require_commitment(economy: PostedPrice) -> None:
@@ -112,7 +112,7 @@ def announced_prices(
         step = torch.from_numpy(x).requires_grad_()
         value = problem.follow(start + scale * step).value
         (slope,) = torch.autograd.grad(value, step)
-        return -value.item(), -slope.numpy()
+        return -float(value), -slope.numpy()
 
     start = math.log(economy.delta * first)
     options = {"maxiter": MOST_STEPS, "gtol": ENOUGH}
@@ -123,7 +123,7 @@ def announced_prices(
         raise ConvergenceError(f"the best announcement in {economy} was not found.")
     path = problem.follow(start + scale * torch.from_numpy(found.x))
     columns = {n: getattr(path, n)[:periods] for n in ("investment", "price", "markup", "profit")}
-    return Announcement(capital=path.capital[: periods + 1], value=path.value.item(), **columns)
+    return Announcement(capital=path.capital[: periods + 1], value=float(path.value), **columns)
 
 
 class _Announcements:
