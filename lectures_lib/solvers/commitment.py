@@ -53,9 +53,13 @@ def require_commitment(economy: PostedPrice) -> None:
 
     Raises
     ------
+    TypeError
+        If nobody posts prices there.
     ValueError
         If there are several sellers, or utility is not logarithmic.
     """
+    if not isinstance(economy, PostedPrice):
+        raise TypeError(f"economy={economy!r}: expected a PostedPrice.")
     for name in ("n_goods", "risk_aversion"):
         if getattr(economy, name) != 1:
             raise ValueError(
