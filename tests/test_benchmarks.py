@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.critic import sight
 from benchmarks.harness import RESULTS, run, stored
+from benchmarks.information import cells
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
@@ -37,6 +38,14 @@ ECONOMY = Planner()
 def question(name):
     """The module that `python -m benchmarks.name` runs."""
     return import_module(f"benchmarks.{name}.__main__")
+
+
+def test_what_information_is_worth_is_what_it_was():
+    (row,) = cells.cell(replace(cells.HALF, n_uninformed=10), seeds=1)
+    stored_row = stored("information")["share"]["0 informed"][0]
+    # Learning magnifies rounding; a value has an error of its own.
+    assert abs(row["value"] - stored_row["value"]) < 4 * stored_row["value_error"]
+    assert row["steps"] == stored_row["steps"]
 
 
 def test_every_folder_is_a_question_that_can_be_run_and_every_file_of_results_belongs_to_one():
