@@ -28,19 +28,16 @@ from lectures_lib.evaluation.views import InformationView, OwnView
 
 CONFIG = ProbingConfig(policy_rate=2e-2, horizon=8, groups=4, replicates=4)
 ITERATIONS, PATHS = 300, 32
-#: Where the uninformed are told more, what they are told differs little from period to period, and
-#: learning takes longer: settings chosen on seed 100, with memory and the cost process.
-CAREFUL = replace(CONFIG, horizon=16, policy_rate=1e-2, jitter=0.1)
 #: The cost that only the informed observe: it moves as often as an individual productivity.
 COST = MarkovChain.symmetric((0.7, 1.3), stay=0.9)
 HALF = InformationMarket()
 OTHER = CALIBRATIONS["other"]
 
 
-def learn(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG):
+def learn(economy, seeds=5, first=0, iterations=ITERATIONS):
     """Populations that have learned, and the processor seconds that each took."""
     seeds = range(first, first + seeds)
-    agent = Probing(economy, seeds=seeds, config=config, device="cpu")
+    agent = Probing(economy, seeds=seeds, config=CONFIG, device="cpu")
     steps = iterations * agent.steps_per_iteration
     _, seconds = timed(agent.learn, steps, show_progress=False)
     return agent, seconds / len(seeds)
@@ -139,9 +136,9 @@ def judged(policy, economy, both=True, paths=PATHS) -> dict:
     return row | rules(policy, economy) | {"judged": seconds}
 
 
-def cell(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG) -> list[dict]:
+def cell(economy, seeds=5, first=0, iterations=ITERATIONS) -> list[dict]:
     """A row for each population."""
-    agent, seconds = learn(economy, seeds, first, iterations, config)
+    agent, seconds = learn(economy, seeds, first, iterations)
     rows = []
     for i, seed in enumerate(agent.seeds):
         row = judged(agent.policy[i], economy, both=i == 0)
@@ -163,7 +160,7 @@ def told(seeds=3, first=0):
     for label, chain in (("constant cost", None), ("cost process", COST)):
         for what, how in (("memory", {"memory": True}), ("last price", {"sees_price": True})):
             economy = replace(HALF, cost=chain, **how)
-            yield f"{label}, {what}", cell(economy, seeds, first, 3 * ITERATIONS, CAREFUL)
+            yield f"{label}, {what}", cell(economy, seeds, first)
 
 
 def share(seeds=3, first=0):
