@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
+from benchmarks.information import cells
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
@@ -45,6 +47,14 @@ ECONOMY = Planner()
 def question(name):
     """The module that `python -m benchmarks.name` runs."""
     return import_module(f"benchmarks.{name}.__main__")
+
+
+def test_what_information_is_worth_is_what_it_was():
+    (row,) = cells.cell(replace(cells.HALF, n_uninformed=10), seeds=1)
+    stored_row = stored("information")["share"]["0 informed"][0]
+    # Learning magnifies rounding; a value has an error of its own.
+    assert abs(row["value"] - stored_row["value"]) < 4 * stored_row["value_error"]
+    assert row["steps"] == stored_row["steps"]
 
 
 def test_every_folder_is_a_question_that_can_be_run_and_every_file_of_results_belongs_to_one():
@@ -255,6 +265,24 @@ def test_gains_from_departures_are_those_of_the_finite_game():
         assert np.abs((best - kept).ravel() - gains[:, i]).max() < 2e-7 / (1 - deep.LISTED.beta)
 
 
+def test_answers_of_linear_rules_are_sums_of_geometric_series():
+    nash, own, rival = deep.MARKET.nash_prices[0], 0.2, 0.3
+
+    class Linear:
+        runs = 2
+
+        def __call__(self, state):
+            change = state.last[..., 0, :].double() - nash
+            return {"firm": (nash + own * change + rival * change.flip(-1)).unsqueeze(-1)}
+
+    found = {k: np.array(x) for k, x in deep.answers(Linear(), deep.MARKET).items()}
+    # Prices are single precision, and slopes taken over two hundredths.
+    known = {"price": nash, "own": own, "rival": rival, "needed": 0.0}
+    known["lasting"] = rival / (1 - deep.MARKET.beta * own)
+    for name, value in known.items():
+        assert np.abs(found[name] - value).max() < 1e-3, name
+
+
 @pytest.mark.learning
 def test_a_seed_of_a_deep_learner_without_memory_charges_what_its_row_says():
     row = stored("marl")["deep_memory"]["no memory"]
@@ -326,3 +354,19 @@ def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
     for role in ("firm", "household"):
         value = posted_prices.worth(economy, OneRun(), role, change, centre, state)
         assert (value[0, 1:] < value[0, 0]).all()
+
+
+def test_rows_of_e_stability():
+    for label, row in forecasters.stability():
+        assert row == pytest.approx(stored("equilibria")["stability"][label], rel=1e-5), label
+
+
+@pytest.mark.learning
+def test_societies_that_begin_with_little_end_low_as_their_row_says():
+    row = stored("equilibria")["algorithms"]["expectations, PPO common, noise 0.2"]
+    cells = selection.Cells.grid(selection.CAPITAL[:1], range(2), noise=selection.NOISE[:1])
+    economy, config = selection.EXPECTATIONS, selection.PPO_COMMON
+    kind, iterations = selection.PPOCells, selection.ITERATIONS
+    rules, _ = selection.learned(kind, economy, cells, config, iterations)
+    found = selection.ends(economy, selection.fates(rules, cells.capital))
+    assert found["low"].tolist() == [1, 1] and row["low"][0] == 1

@@ -9,6 +9,7 @@ from .externality import Externality
 from .fields import Field, Fields
 from .game_tables import GameTables
 from .growth import BrockMirman
+from .information import InformationMarket
 from .market import Market
 from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
@@ -28,6 +29,7 @@ __all__ = [
     "Fields",
     "FixedAction",
     "GameTables",
+    "InformationMarket",
     "Market",
     "MarkovChain",
     "Matrix",

@@ -5,6 +5,7 @@ from .best_response import BestResponse
 from .exploitability import Exploitability, exploitability
 from .finite import Cycle, departure_gains, limit_cycle
 from .impulse import impulse_response
+from .information import InformationValue, value_of_information
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
 from .report import ReferenceBeaten, Report, RoleReport, evaluate
@@ -16,6 +17,7 @@ __all__ = [
     "DynamicAccuracy",
     "Estimate",
     "Exploitability",
+    "InformationValue",
     "Moments",
     "ReferenceBeaten",
     "Report",
@@ -31,4 +33,5 @@ __all__ = [
     "initial_states",
     "limit_cycle",
     "simulate",
+    "value_of_information",
 ]

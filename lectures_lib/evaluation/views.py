@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
+from ..economies.information import InformationMarket
 
 
 class HouseholdView:
@@ -80,6 +81,63 @@ class HouseholdView:
         factors = factors.reshape(len(shifts), *[1] * (capital.dim() - 2), *factors.shape[1:])
         wide = type(state)(*(x.expand(len(shifts), *x.shape) for x in state))
         return wide._replace(capital=capital * factors)
+
+
+class InformationView(HouseholdView):
+    """The state of a market with private information as one household sees it, if it sees all.
+
+    As numbers: those of a household's view, the log cost if it moves, and what the uninformed
+    remember. As directions: those of a household's view, the same of a period ago if that is
+    remembered, and last prices if they are seen.
+
+    Parameters
+    ----------
+    economy : InformationMarket
+    household : int
+    """
+
+    economy: InformationMarket
+
+    def __init__(self, economy: InformationMarket, household: int):
+        super().__init__(economy, household)
+        self._prices = economy.n_goods if economy.sees_price else 0
+        self.n = self.n * (1 + economy.memory) + self._prices
+
+    @staticmethod
+    def suits(economy: Economy) -> bool:
+        """Whether it is a market with private information."""
+        return isinstance(economy, InformationMarket)
+
+    def __call__(self, state) -> Tensor:
+        """Numbers (*batch, numbers) that features are made of."""
+        numbers, e = [super().__call__(state)], self.economy
+        if e.cost is not None:
+            numbers.append(e.cost.level(state.cost, torch.float64).log().unsqueeze(-1))
+        numbers.append(e.remembered(state)[..., self.household, :])
+        return torch.cat(numbers, -1)
+
+    def position(self, state) -> Tensor:
+        """Logs in each direction, shape (*batch, n)."""
+        parts = [super().position(state)]
+        if self.economy.memory:
+            parts.append(super().position(state._replace(capital=state.last_capital)))
+        if self._prices:
+            parts.append(state.last_price[..., 0, :].log())
+        return torch.cat(parts, -1)
+
+    def shifted(self, state, shifts: Tensor):
+        """States moved by `shifts` (places, n) in the directions, shape (places, *batch, ...)."""
+        present, shifts = shifts.split([len(self._directions), self.n - len(self._directions)], -1)
+        wide = super().shifted(state, present)
+        if self.economy.memory:
+            past, shifts = shifts.split([len(self._directions), self._prices], -1)
+            image = super().shifted(state._replace(capital=state.last_capital), past)
+            wide = wide._replace(last_capital=image.capital)
+        if self._prices:
+            ahead = [1] * (state.last_price.dim() - 1)
+            factor = shifts.exp().reshape(len(shifts), *ahead, self._prices)
+            wide = wide._replace(last_price=wide.last_price * factor)
+        return wide
 
 
 class WholeView:
@@ -153,6 +211,25 @@ class WholeView:
             moved[name] = fields[name].shifted(getattr(wide, name), part)
             begin += shape.numel()
         return wide._replace(**moved)
+
+
+class OwnView:
+    """What one agent's role sees of the state, number by number.
+
+    Parameters
+    ----------
+    economy : Economy
+        In which the role moves first and sees no population.
+    role : str
+    agent : int
+    """
+
+    def __init__(self, economy: Economy, role: str, agent: int):
+        self.economy, self.role, self.agent = economy, role, agent
+
+    def __call__(self, state) -> Tensor:
+        """Numbers (*batch, numbers) that features are made of."""
+        return self.economy.sights(state)[self.role].own[..., self.agent, :].double()
 
 
 def _without(x, i, dim):

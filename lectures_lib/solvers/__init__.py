@@ -5,6 +5,14 @@ from . import planner, growth, monopolist, market, trading_post, posted_prices  
 from .commitment import Announcement, announced_prices
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
+from .least_squares import (
+    Learnable,
+    LeastSquaresPath,
+    PerceivedLaw,
+    expected_fates,
+    learnable,
+    least_squares,
+)
 from .markov_perfect import markov_perfect
 from .perfect_foresight import ForesightPath, RestPoint, perfect_foresight, rest_points
 from .piece import ConvergenceError
@@ -18,7 +26,10 @@ __all__ = [
     "ConvergenceError",
     "ForesightPath",
     "ImpreciseSolution",
+    "Learnable",
+    "LeastSquaresPath",
     "OutsideDomain",
+    "PerceivedLaw",
     "RestPoint",
     "Solution",
     "SteadyState",
@@ -26,6 +37,9 @@ __all__ = [
     "at_rest",
     "conditions_of",
     "euler_residuals",
+    "expected_fates",
+    "learnable",
+    "least_squares",
     "marginal_values",
     "markov_perfect",
     "perfect_foresight",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from ..economies import Market
+from ..economies import InformationMarket, Market
 from .capital import rest, solve_with_capital
 from .euler import game_in
 from .regimes import Conditions, conditions_of, regimes_of, resolve_regime
@@ -19,6 +19,21 @@ solve.register(Market, solve_with_capital)
 @regimes_of.register(Market)
 def _(economy):
     return ("competitive", "nash", "monopsony")
+
+
+@regimes_of.register(InformationMarket)
+def _(economy):
+    return regimes_of(economy.plain)
+
+
+@solve.register(InformationMarket)
+def _(economy, regime, method, domain):
+    raise TypeError(
+        "solve knows no market in which households see different things, remember, or pay a cost "
+        "that moves: what each does depends on what it believes the others to know. PPO and "
+        "Probing learn in it, and value_of_information says how good their rules are for what is "
+        "seen. The market in which everybody sees everything is solve(economy.plain)."
+    )
 
 
 @game_in.register(Market)
@@ -73,6 +88,13 @@ def _(economy, regime, method):
     # Marginal cost relative to the price raises what capital has to earn.
     relative = _relative_cost(economy, regime) ** (1 / (economy.alpha - 2))
     return rest(economy, regime, method, economy.efficient_capital * relative)
+
+
+@steady_state.register(InformationMarket)
+def _(economy, regime, method):
+    # Where nothing ever happens there is nothing to know.
+    mean = 1.0 if economy.cost is None else economy.cost.mean
+    return steady_state(replace(economy.plain, phi=mean * economy.phi), regime, method)
 
 
 def _relative_cost(economy, regime) -> float:

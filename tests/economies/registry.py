@@ -12,6 +12,7 @@ from lectures_lib.economies import (
     BrockMirman,
     Discretised,
     Externality,
+    InformationMarket,
     Market,
     MarkovChain,
     Matrix,
@@ -44,6 +45,15 @@ ECONOMIES = {
     "Externality(2, endowment)": Externality(2, endowment=1.0),
     "Market(2, quantity, 1 uninformed, atomistic)": Market(
         2, action="quantity", n_uninformed=1, atomistic=True
+    ),
+    "InformationMarket(3, 2 uninformed)": InformationMarket(3, n_uninformed=2),
+    "InformationMarket(3, 2, all that there is)": InformationMarket(
+        3,
+        2,
+        n_uninformed=1,
+        memory=True,
+        sees_price=True,
+        cost=MarkovChain.symmetric((0.7, 1.3), stay=0.9),
     ),
     "TradingPost()": TradingPost(),
     "TradingPost(3, 2, three myopic firms)": TradingPost(3, 2, n_firms=3, seller_discount=0.0),
