@@ -64,10 +64,11 @@ execute: .venv/installed
 lab: .venv/installed
 	$(BIN)/jupyter lab book
 
+QUESTIONS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard benchmarks/*/__main__.py)))))
+
 # Everything takes hours; benchmarks/__init__.py says how to make or to print a part.
 bench: .venv/installed-bench
-	for question in solvers robustness primer factorial planner market critic; do \
-	  $(BIN)/python -m benchmarks.$$question || exit 1; done
+	for question in $(QUESTIONS); do $(BIN)/python -m benchmarks.$$question || exit 1; done
 
 # Copies for readers, in plain Markdown; each installs the package first.
 notebooks: .venv/installed

@@ -10,14 +10,23 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
 from benchmarks.primer import probing
+from benchmarks.sellers import posted_prices
 from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
-from lectures_lib.economies import BrockMirman, Market, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Market,
+    Monopolist,
+    Planner,
+    PostedPrice,
+    map_state,
+)
 from lectures_lib.evaluation import (
     best_fixed_action,
     departure_gains,
@@ -256,6 +265,24 @@ def test_gains_from_departures_are_those_of_the_finite_game():
         assert np.abs((best - kept).ravel() - gains[:, i]).max() < 2e-7 / (1 - deep.LISTED.beta)
 
 
+def test_answers_of_linear_rules_are_sums_of_geometric_series():
+    nash, own, rival = deep.MARKET.nash_prices[0], 0.2, 0.3
+
+    class Linear:
+        runs = 2
+
+        def __call__(self, state):
+            change = state.last[..., 0, :].double() - nash
+            return {"firm": (nash + own * change + rival * change.flip(-1)).unsqueeze(-1)}
+
+    found = {k: np.array(x) for k, x in deep.answers(Linear(), deep.MARKET).items()}
+    # Prices are single precision, and slopes taken over two hundredths.
+    known = {"price": nash, "own": own, "rival": rival, "needed": 0.0}
+    known["lasting"] = rival / (1 - deep.MARKET.beta * own)
+    for name, value in known.items():
+        assert np.abs(found[name] - value).max() < 1e-3, name
+
+
 @pytest.mark.learning
 def test_a_seed_of_a_deep_learner_without_memory_charges_what_its_row_says():
     row = stored("marl")["deep_memory"]["no memory"]
@@ -289,3 +316,57 @@ def test_a_seed_of_ppo_is_as_precise_as_its_row_beside_probing():
     stored = PRIMER["probing"]["PPO, best"]
     history, _, _ = probing.trained("PPO", stored["changes"], stored["seeds"][:1])
     assert 100 * history["error"][-1].max() < 2 * max(stored["curve"]["error_percent"][-1])
+
+
+def test_rows_of_exact_posted_prices():
+    rows = stored("sellers")["posted_prices_exact"]
+    for label, economy in (
+        ("strategic, myopic, 1 x 1", without_risk(PostedPrice(seller_discount=0.0))),
+        ("strategic, patient, 1 x 1", without_risk(PostedPrice())),
+    ):
+        capital, markup = posted_prices.rest(economy)
+        assert capital / economy.efficient_capital == pytest.approx(
+            rows[label]["relative"], rel=1e-5
+        )
+        assert markup == pytest.approx(rows[label]["markup"], rel=1e-5)
+    # By the other code for price takers, who have a rule of their own there.
+    economy = without_risk(PostedPrice(atomistic=True))
+    assert posted_prices.rest(economy)[1] == pytest.approx(
+        rows["price takers, patient, M = 1"]["markup"], rel=1e-5
+    )
+
+
+def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
+    economy = posted_prices.sellers()
+    exact = posted_prices.solved(economy, "markov perfect").policy
+
+    class OneRun:
+        runs = 1
+
+        def __call__(self, state, moved=None):
+            return exact(state, moved)
+
+    capital, _ = posted_prices.rest(economy)
+    state = economy.reset((2,), torch.Generator(), torch.float64)
+    state = map_state(lambda x: x.expand(1, 3, *x.shape), state)
+    change = torch.tensor([(0.0, 0.0), (0.05, 0.0), (-0.05, 0.1)], dtype=torch.float64)
+    centre = torch.full((1, 1, 1), capital, dtype=torch.float64)
+    for role in ("firm", "household"):
+        value = posted_prices.worth(economy, OneRun(), role, change, centre, state)
+        assert (value[0, 1:] < value[0, 0]).all()
+
+
+def test_rows_of_e_stability():
+    for label, row in forecasters.stability():
+        assert row == pytest.approx(stored("equilibria")["stability"][label], rel=1e-5), label
+
+
+@pytest.mark.learning
+def test_societies_that_begin_with_little_end_low_as_their_row_says():
+    row = stored("equilibria")["algorithms"]["expectations, PPO common, noise 0.2"]
+    cells = selection.Cells.grid(selection.CAPITAL[:1], range(2), noise=selection.NOISE[:1])
+    economy, config = selection.EXPECTATIONS, selection.PPO_COMMON
+    kind, iterations = selection.PPOCells, selection.ITERATIONS
+    rules, _ = selection.learned(kind, economy, cells, config, iterations)
+    found = selection.ends(economy, selection.fates(rules, cells.capital))
+    assert found["low"].tolist() == [1, 1] and row["low"][0] == 1

@@ -158,12 +158,28 @@ USES = {
         lambda e: [solvers.at_rest(solvers.without_risk(e), policy_of(e)).capital],
         NOT_FOR,
     ),
+    "solvers.announced_prices": (
+        lambda e: [solvers.announced_prices(e, 1.0).capital],
+        dict.fromkeys(FOREIGN, "expected a PostedPrice"),
+    ),
     "solvers.rest_points": (
         lambda e: [x.capital for x in solvers.rest_points(e)],
         dict.fromkeys(FOREIGN, "expected an Externality"),
     ),
     "solvers.perfect_foresight": (
         lambda e: [x.capital for x in solvers.perfect_foresight(e, 1.0)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.learnable": (
+        lambda e: [x.point.capital for x in solvers.learnable(e)],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.least_squares": (
+        lambda e: [solvers.least_squares(e, 1.0, 1.0).capital],
+        dict.fromkeys(FOREIGN, "expected an Externality"),
+    ),
+    "solvers.expected_fates": (
+        lambda e: [solvers.expected_fates(e, 1.0, 1.0)],
         dict.fromkeys(FOREIGN, "expected an Externality"),
     ),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
@@ -202,6 +218,10 @@ USES = {
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
     ),
+    "evaluation.value_of_information": (
+        lambda e: [evaluation.value_of_information(policy_of(e), e, paths=8).value],
+        dict.fromkeys(FOREIGN, "role='uninformed': expected one of"),
+    ),
     # ---------------------------------------------------------------- figures of policies
     "plotting.decision_rules": (figure(plotting.decision_rules), DRAWN),
     "plotting.ergodic_distributions": (
@@ -221,16 +241,16 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman Externality Field Fields GameTables Market MarkovChain "
-    "Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables TooManyOutcomes "
-    "TradingPost TwoStep",
+    "economies": "Bertrand BrockMirman Externality Field Fields GameTables InformationMarket "
+    "Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables "
+    "TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
-    "solvers": "ConvergenceError ForesightPath ImpreciseSolution OutsideDomain RestPoint Solution "
-    "SteadyState",
-    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability Moments "
-    "ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
+    "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
+    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
+    "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
 }
 ROOMS = {
     "economies": lectures_lib.economies,

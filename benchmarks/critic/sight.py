@@ -121,8 +121,9 @@ def critic(seeds=3, seconds=12):
     for sight, central in SIGHT.items():
         for name, credit in (("Probing", "own"), ("PPO", "own"), ("Probing", "team")):
             label = f"paper, {name}, {credit} reward, {sight}"
-            cartel = ("household",) if credit == "team" else ()
-            yield label, learned(name, market(), cartel=cartel, central_critic=central)
+            economy = market()
+            cartel = tuple(economy.roles) if credit == "team" else ()
+            yield label, learned(name, economy, cartel=cartel, central_critic=central)
     for name in ALGORITHMS:
         for luck, setting in LUCK.items():
             for sight, central in SIGHT.items():

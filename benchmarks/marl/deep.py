@@ -224,6 +224,40 @@ def long_run(policy, market) -> np.ndarray:
     return np.array([follow(known, rule, start)[-LATE:].mean() for rule in rules])
 
 
+def answers(policy, market) -> dict:
+    """How rules answer a small change of the last prices where they lead: lists by run.
+
+    `own` and `rival` are slopes of a rule in its own last price and in the other's, means over
+    firms. If firm i deviates by a little for a period, prices change by powers of the matrix of
+    slopes; `lasting` is the discounted sum of its rival's changes, by that of its own and by the
+    discount factor. `needed` is what this has to be if no small deviation gains.
+    """
+    known, beta, h = game(market), market.beta, 0.01
+    rest = np.array(
+        [follow(known, rule, market.monopoly_prices)[-1] for rule in looked_up(policy, market)]
+    )
+    sides = rest[:, None, None] + h * np.array([1, -1])[:, None, None] * np.eye(2)
+    last = torch.as_tensor(sides, dtype=torch.float32).reshape(len(rest), 4, 1, 2)
+    state = BertrandState(last, torch.zeros(len(rest), 4, dtype=torch.long))
+    with torch.no_grad():
+        price = policy(state)["firm"].double().numpy().reshape(len(rest), 2, 2, 2)
+    # Of each firm's price (rows) in each firm's last price (columns).
+    slopes = ((price[:, 0] - price[:, 1]) / (2 * h)).swapaxes(1, 2)
+    sums = np.linalg.inv(np.eye(2) - beta * slopes)
+    both, swapped = np.arange(2), np.arange(2)[::-1]
+    sold = market.quantities(torch.as_tensor(rest), 0.0).numpy()
+    markup = (rest - known.cost) / known.mu
+    change = 1 - markup * (1 - sold), markup * sold[:, ::-1]  # of profit, per unit sold
+    found = {
+        "price": rest.mean(1),
+        "own": slopes[:, both, both].mean(1),
+        "rival": slopes[:, swapped, both].mean(1),
+        "lasting": (sums[:, swapped, both] / sums[:, both, both]).mean(1) / beta,
+        "needed": (-change[0] / change[1]).mean(1) / beta,
+    }
+    return {name: rounded(x) for name, x in found.items()}
+
+
 # ---------------------------------------------------------------------- learning
 KINDS = {PPOConfig: PPO, SACConfig: SAC, DQNConfig: DQN}
 
@@ -362,6 +396,43 @@ def deep_few(seeds=20):
     yield "2 copies, no memory", cell(forgetful(MARKET), few, steps, seeds)
 
 
+def deep_which(seeds=20):
+    """What of common random numbers it is: states that rules do not lead to, or comparisons."""
+    restarts = {"restart": 0.3, "jitter": 0.35}
+    stay = {"restart": 0.03, "jitter": 0.0}
+    yield "restarts alone", cell(MARKET, ppo(**restarts), STEPS["PPO"], seeds)
+    yield "comparisons alone", cell(MARKET, controlled(**stay), STEPS["PPO"], seeds)
+
+
+def deep_noise(seeds=20):
+    """Deep Q-learning without memory whose rivals are seldom at random at the end."""
+    quiet = dqn(epsilon=(1.0, 0.05))
+    yield "DQN, no memory, less noise", cell(forgetful(LISTED), quiet, STEPS["DQN"], seeds)
+
+
+def deep_answers(seeds=20):
+    """How learned rules answer a small change of a price, and what would hold prices up."""
+    high = MARKET.monopoly_prices[0]
+    for name, config, start in (
+        ("PPO", ppo(), None),
+        ("from monopoly", ppo(), high),
+        ("common random numbers", controlled(), None),
+    ):
+        agent, _, _ = learned(MARKET, config, range(seeds), STEPS["PPO"], start)
+        yield name, answers(agent.policy, MARKET)
+
+
 PARTS = {
-    f.__name__: f for f in (deep_memory, deep_start, deep_others, deep_long, deep_how, deep_few)
+    f.__name__: f
+    for f in (
+        deep_memory,
+        deep_start,
+        deep_others,
+        deep_long,
+        deep_how,
+        deep_few,
+        deep_which,
+        deep_noise,
+        deep_answers,
+    )
 }

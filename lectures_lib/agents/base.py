@@ -84,7 +84,8 @@ class Agent(ABC):
     device : str or torch.device
         ``"auto"`` uses a GPU when there is one.
     config : dataclass, optional
-        Settings of the algorithm, an instance of the class's `config_class`.
+        Settings of the algorithm, an instance of the class's `config_class`; by default those of
+        :meth:`default_config`.
 
     Raises
     ------
@@ -110,7 +111,7 @@ class Agent(ABC):
         require_economy(economy)
         if seed is not None and seeds is not None:
             raise ValueError("give either seed (one run) or seeds (several runs), not both.")
-        config = self.config_class() if config is None else config
+        config = self.default_config(economy) if config is None else config
         if type(config) is not self.config_class:
             raise TypeError(
                 f"config is a {type(config).__name__}; {type(self).__name__} needs a "
@@ -132,6 +133,11 @@ class Agent(ABC):
         #: Share of the training budget that is used up, in [0, 1]; schedules follow it.
         self.progress = 0.0
         self._build()
+
+    @classmethod
+    def default_config(cls, economy: Economy):
+        """The settings of an agent that is given none; a learner may let the economy choose."""
+        return cls.config_class()
 
     # ------------------------------------------------------------------ what an algorithm provides
     @abstractmethod

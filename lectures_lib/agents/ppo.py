@@ -19,11 +19,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..economies.base import Economy
 from ..parameters import require
 from .actor_critic import ActorCritic
 from .config import ActorCriticConfig, enter_multiples, geometric, require_noise
 from .losses import clipped_surrogate, demean, generalized_advantages
 from .network_agent import descend, sum_of_run_means
+
+# Multiple of the learning rate, by default, of roles that move before others.
+FIRST_MOVERS_RATE = 0.3
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,33 @@ class PPOConfig(ActorCriticConfig):
         }
         return cls(**(off | changes))
 
+    @classmethod
+    def sellers(cls, **changes) -> PPOConfig:
+        """Settings for several roles that learn side by side, such as buyers and sellers.
+
+        What one role should do depends on how the others' actions change with the state, and these
+        slopes cost next to nothing where nobody goes: replicates are scattered twice as far. Short
+        paths in few economies leave time for more iterations. Chapter *Sellers who learn*.
+        """
+        wide = {"steps": 512_000, "groups": 4, "replicates": 8, "horizon": 8, "jitter": 0.7}
+        return cls(**(wide | changes))
+
+    @classmethod
+    def suited_to(cls, economy: Economy) -> PPOConfig:
+        """The settings of a PPO that is given none.
+
+        :meth:`sellers` if several roles learn, each for itself, and the usual ones elsewhere.
+        Where some move before others these learn more slowly, and all for longer, because what a
+        first mover should do depends on how the others answer, who have to learn that first.
+        """
+        learn = {n: role for n, role in economy.roles.items() if role.follows is None}
+        if len(learn) == 1 or any(role.team for role in learn.values()):
+            return cls()
+        before = [n for stage in economy.stages[:-1] for n in stage if n in learn]
+        if not before:
+            return cls.sellers()
+        return cls.sellers(steps=640_000, relative_rates=dict.fromkeys(before, FIRST_MOVERS_RATE))
+
 
 class PPO(ActorCritic):
     """Proximal policy optimisation for any economy; agents of a role share a policy.
@@ -81,6 +112,7 @@ class PPO(ActorCritic):
     seed, seeds, device
         As for every :class:`Agent`.
     config : PPOConfig, optional
+        By default :meth:`PPOConfig.suited_to` the economy.
 
     Examples
     --------
@@ -93,6 +125,11 @@ class PPO(ActorCritic):
 
     config_class = PPOConfig
     config: PPOConfig
+
+    @classmethod
+    def default_config(cls, economy):
+        """Those that suit the economy."""
+        return cls.config_class.suited_to(economy)
 
     @property
     def noise(self) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -138,8 +138,8 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
     )
     risk_aversion: float = 1.0
 
-    State = CapitalState
-    Shocks = CapitalShocks
+    State: ClassVar[Any] = CapitalState
+    Shocks: ClassVar[Any] = CapitalShocks
     #: Whether what firms earn goes back to households, where there are firms.
     rebate_profits = False
 

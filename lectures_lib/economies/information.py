@@ -126,7 +126,7 @@ class InformationMarket(Market):
 
     @property
     def plain(self) -> Market:
-        """The market without secrets, memory or a cost that moves: everybody sees everything."""
+        """The same market if everybody saw everything, and costs did not move."""
         names = "n_households n_goods alpha beta delta phi idiosyncratic aggregate risk_aversion"
         return Market(**{name: getattr(self, name) for name in names.split()})
 

@@ -96,6 +96,8 @@ class InformationView(HouseholdView):
     household : int
     """
 
+    economy: InformationMarket
+
     def __init__(self, economy: InformationMarket, household: int):
         super().__init__(economy, household)
         self._prices = economy.n_goods if economy.sees_price else 0

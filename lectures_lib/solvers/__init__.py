@@ -2,8 +2,17 @@
 
 # Economies join by being registered: the order is that in which messages list them.
 from . import planner, growth, monopolist, market, trading_post, posted_prices  # noqa: F401, I001
+from .commitment import Announcement, announced_prices
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
+from .least_squares import (
+    Learnable,
+    LeastSquaresPath,
+    PerceivedLaw,
+    expected_fates,
+    learnable,
+    least_squares,
+)
 from .markov_perfect import markov_perfect
 from .perfect_foresight import ForesightPath, RestPoint, perfect_foresight, rest_points
 from .piece import ConvergenceError
@@ -13,16 +22,24 @@ from .steady_state import SteadyState, at_rest, steady_state, without_risk
 from .time_iteration import time_iteration
 
 __all__ = [
+    "Announcement",
     "ConvergenceError",
     "ForesightPath",
     "ImpreciseSolution",
+    "Learnable",
+    "LeastSquaresPath",
     "OutsideDomain",
+    "PerceivedLaw",
     "RestPoint",
     "Solution",
     "SteadyState",
+    "announced_prices",
     "at_rest",
     "conditions_of",
     "euler_residuals",
+    "expected_fates",
+    "learnable",
+    "least_squares",
     "marginal_values",
     "markov_perfect",
     "perfect_foresight",

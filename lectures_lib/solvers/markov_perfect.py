@@ -51,8 +51,10 @@ def markov_perfect(
         With few stocks of capital, and everybody informed. In a market and at a trading post, at
         most five stocks of one good or two, and nobody massless; at a trading post of one good
         without risk, any number of households, by symmetry; where prices are posted, one household
-        with a good or two, two households with a good, or a massless household with a
-        good. Or another that has registered its solver (``markov_perfect.register``).
+        with a good or two, two households with a good, a massless household with a good, or,
+        without risk, two households with two goods whose sellers are impatient (a discount factor
+        of 0.9 at most). Or another that has registered its solver
+        (``markov_perfect.register``).
     degree : int, optional
         Of the polynomials in log capital that are the value functions.
     tolerance : float

@@ -77,7 +77,7 @@ class ForesightPath:
     end: RestPoint
 
 
-class _Motion:
+class Motion:
     """Technology without risk, households alike, in NumPy."""
 
     def __init__(self, economy: Externality):
@@ -168,7 +168,7 @@ def rest_points(economy: Externality) -> list[RestPoint]:
     """
     from scipy.optimize import brentq  # where needed: it is slow to import
 
-    motion, e = _Motion(economy), economy
+    motion, e = Motion(economy), economy
     cost = motion.slope * e.delta * (1 - e.beta * e.survival) / (e.alpha * e.beta)
 
     def gap(capital):
@@ -236,7 +236,7 @@ def perfect_foresight(economy: Externality, capital: float) -> list[ForesightPat
 @cache
 def _ways_to_saddles(economy):
     """Each saddle point, and how it is come to from above and from below."""
-    motion = _Motion(economy)
+    motion = Motion(economy)
     saddles = [point for point in rest_points(economy) if point.kind == "saddle"]
     return [(saddle, [_way_to(motion, saddle, side) for side in (1, -1)]) for saddle in saddles]
 
@@ -265,7 +265,7 @@ def _way_to(motion, saddle, side):
 def _crossings(way, capital, saddle, economy):
     """Paths from `capital` that lie between two neighbours on a way."""
     ahead = way[:, 0] - capital
-    motion = _Motion(economy)
+    motion = Motion(economy)
     for last, i in np.argwhere((ahead[:, :-1] < 0) != (ahead[:, 1:] < 0)):
         left, right = ahead[last, i], ahead[last, i + 1]
         weight = left / (left - right)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..economies import Market, PostedPrice
 from ..economies.capital import SMALLEST_SHARE
 from .capital import rest_with_markup
+from .commitment import require_commitment
 from .domain import listed
 from .markov_perfect import (
     MAX_ITERATIONS,
@@ -29,12 +30,17 @@ from .steady_state import steady_state
 from .time_iteration import flatten_state, time_iteration
 
 # Numbers of households and goods for which equilibrium is found.
-SIZES = (1, 1), (2, 1), (1, 2)
+SIZES = (1, 1), (2, 1), (1, 2), (2, 2)
 # Patient sellers are found from less patient ones, by these discount factors in turn.
 PATIENCE = (0.0, 0.5, 0.8, 0.9, 0.95)
 ROUGHLY = 1e-5  # how well
 # Least capital for which games are solved, relative to the planner's steady state.
 LEAST = 0.32
+# Two households with two goods each buy what makes their goods even, so that stocks are never far
+# out of balance; and where they are, somebody would rather sell. Games are solved for the planner's
+# steady state times numbers in this range, with the households' stocks and one household's goods
+# apart by no more than so much, in logarithms, and by polynomials of this degree.
+AROUND, HOUSEHOLDS_APART, GOODS_APART, PAIRS_DEGREE = (0.72, 1.2), 0.1, 0.04, 3
 # Newton steps for households' answers to prices at most.
 MOST_ANSWERS = 80
 # How far apart, in logarithms, a massless household's capital and the crowd's may be.
@@ -45,13 +51,20 @@ FIRST_MARKUP = 1.3
 
 @regimes_of.register(PostedPrice)
 def _(economy):
-    return ("constant price", "competitive")
+    return ("constant price", "commitment", "competitive")
 
 
 @steady_state.register(PostedPrice)
 def _(economy, regime, method):
-    if resolve_regime(economy, regime) == "competitive":
+    regime = resolve_regime(economy, regime)
+    if regime == "competitive":
         return rest_with_markup(economy, method, 1.0)
+    if regime == "commitment":
+        require_commitment(economy)
+        # One over the share of output that price takers spend at rest.
+        held = 1 - economy.beta * economy.survival
+        markup = held / (economy.alpha * economy.beta * economy.delta)
+        return rest_with_markup(economy, method, markup)
     # Demand for a good at rest has the elasticity 1 + alpha / (M (1 - alpha)) in its price.
     return rest_with_markup(
         economy, method, 1 + economy.n_goods * (1 - economy.alpha) / economy.alpha
@@ -145,27 +158,29 @@ def _slope(x: Tensor, choice: Tensor) -> Tensor:
 class PriceTakersGame(PostedPriceGame):
     """The same with one massless household, to whom future prices are given.
 
-    In place of a value function it has the utility that a unit of capital is worth to it,
+    In place of a value function it has the utility that a unit of each good is worth to it,
     which is a marginal product today and what is left of the unit tomorrow.
     """
 
     @property
     def discounts(self):
-        """Of what is left of a unit of capital; of profit."""
+        """Of what is left of a unit of each good; of profits."""
         e = self.economy
-        return torch.tensor([e.beta * e.survival, e.discount_of("firm")], dtype=torch.float64)
+        each = [e.beta * e.survival] * e.n_goods + [e.discount_of("firm")] * e.n_goods
+        return torch.tensor(each, dtype=torch.float64)
 
     def rewards(self, choice, capital, income):
-        """Utility of a unit's marginal product, and profit, shape (points, 2)."""
+        """Utility of each good's marginal product, and profits, shape (points, 2 M)."""
         e = self.economy
         utility = self.consumption(choice, income).pow(-e.risk_aversion)
-        product = e.marginal_product(income, capital).squeeze(-1)
+        product = e.marginal_product(income, capital).squeeze(-2)
         return torch.cat([utility * product, self.profits(choice)], -1)
 
     def households_gradient(self, choice, capital, income, index, continuation=None):
         """What a unit more of spending is worth, less the utility that it costs."""
         following = self.economy.next_capital(capital, self.bought(choice))
-        worth = (continuation or self.expected_value)(following, index)[:, :1]
+        worth = (continuation or self.expected_value)(following, index)
+        worth = worth[:, : self.economy.n_goods]
         utility = self.consumption(choice, income).pow(-self.economy.risk_aversion)
         return self.economy.beta * worth / self.sides(choice)[1].squeeze(-2) - utility
 
@@ -323,9 +338,20 @@ def _(economy, degree, tolerance, show_progress):
             f"Markov-perfect prices are found for the sizes {SIZES}, and with massless households "
             f"for {SIZES[0]}."
         )
-    low, high = (x * economy.efficient_capital for x in (LEAST, MOST))
-    box = Polynomials.on_cube(low, high, math.prod(size), degree or VALUE_DEGREES[math.prod(size)])
     chain, kind = JointChain(economy), PriceTakersGame if economy.atomistic else PostedPriceGame
+    if math.prod(size) == 4:
+        if len(chain) > 1:
+            raise ValueError(
+                f"{economy}: Markov-perfect prices of two households with two goods are found "
+                "without risk, as in markov_perfect(without_risk(economy))."
+            )
+        box, begin = _near_balance(economy, degree or PAIRS_DEGREE), _as_halves
+    else:
+        low, high = (x * economy.efficient_capital for x in (LEAST, MOST))
+        box = Polynomials.on_cube(
+            low, high, math.prod(size), degree or VALUE_DEGREES[math.prod(size)]
+        )
+        begin = _as_in_a_market
     # The crowd plays the game; who has no mass comes later.
     crowd = replace(economy, atomistic=False)
     guess, iterations = None, 0
@@ -336,7 +362,7 @@ def _(economy, degree, tolerance, show_progress):
         def first(capital, index, income, guess=guess):
             if guess is not None:
                 return (box.at_nodes @ guess).reshape(len(index), -1, economy.n_goods)
-            return _as_in_a_market(crowd, capital, index)
+            return begin(crowd, capital, index)
 
         enough = tolerance if d == patience else max(tolerance, ROUGHLY)
         guess, count = iterate_policy(game, first, enough, show_progress)
@@ -358,3 +384,38 @@ def _as_in_a_market(economy, capital, index):
     investment = time_iteration(market, "competitive")[0].pieces[0].invest(capital, index)
     price = market.unit_cost(investment.sum(-2, keepdim=True))
     return torch.cat([price * investment, price], -2)
+
+
+def _near_balance(economy, degree) -> Polynomials:
+    """Stocks of two households with two goods that are not far out of balance."""
+    low, high = (math.log(x * economy.efficient_capital) for x in AROUND)
+    households, goods = HOUSEHOLDS_APART / 2, GOODS_APART / 2
+    # How far each stock is from the middle at the end of an axis; households, then their goods.
+    half = torch.tensor([(high - low) / 2, goods, households, goods / 2], dtype=torch.float64)
+    signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]).double()
+    centre = torch.full((4,), (low + high) / 2, dtype=torch.float64)
+    return Polynomials(centre, signs / 4 / half[:, None], degree)
+
+
+def _as_halves(economy, capital, index):
+    """Two households with two goods: as one with two, and as two with one, with myopic sellers.
+
+    Each household's goods are to be as even as those of one household would be, and households as
+    far apart as with one good.
+    """
+    # As much of each good costs a household as much as if there were two, or one for two goods.
+    half = replace(economy, phi=2 * economy.phi, seller_discount=0.0)
+    alone = markov_perfect(replace(half, n_households=1)).policy
+    both = markov_perfect(replace(half, n_goods=1)).policy
+    logs = capital.log()
+
+    def next_logs(policy, stocks):
+        choice = policy.choose(stocks, index)
+        after = economy.next_capital(stocks, policy.game.bought(choice))
+        return after.log(), policy.game.sides(choice)[1]
+
+    goods, price = next_logs(alone, logs.mean(-2, keepdim=True).exp())
+    households, _ = next_logs(both, logs.mean(-1, keepdim=True).exp())
+    target = goods + households - households.mean(-2, keepdim=True)
+    bought = target.exp() - economy.survival * capital
+    return torch.cat([price * bought, price], -2)

@@ -61,19 +61,23 @@ def steady_state(
     any of them, profit rebated   :math:`K_c`
     trading post, Nash            :math:`K_c\,[(1-1/F)(1-1/N)]^{1/(2-\alpha)}`
     best constant posted price    :math:`K_c\,(1+M(1-\alpha)/\alpha)^{-1/(2-\alpha)}`
+    prices announced for ever     :math:`K_c\,s^{1/(2-\alpha)}`, where
+                                  :math:`s=\alpha\beta\delta/(1-\beta(1-\delta))`
     ============================  ================================================
 
     The Nash equilibria are open loop: each household or firm takes as given what the others will
     spend, order or offer for ever. A firm that is bound to one price earns most at rest where that
-    is :math:`1+M(1-\alpha)/\alpha` times marginal cost, if all do so.
+    is :math:`1+M(1-\alpha)/\alpha` times marginal cost, if all do so. One who announces the prices
+    of all dates at date 0 to price takers with logarithmic utility ends at :math:`1/s` times it.
 
     Parameters
     ----------
     economy : Economy
         A Planner, Market, TradingPost, PostedPrice or BrockMirman, or another that has registered
         its steady state (``steady_state.register``).
-    regime : {"planner", "competitive", "nash", "monopsony", "constant price"}, optional
-        Whose choices rule. By default the planner's, in a market the competitive households', at a
+    regime : str, optional
+        "planner", "competitive", "nash", "monopsony", "constant price" or "commitment": whose
+        choices rule. By default the planner's, in a market the competitive households', at a
         trading post "nash", and "constant price" where prices are posted.
     method : {"closed form", "root finder"}
         Evaluate the formula of chapter *Steady state*, or find the capital at which the Euler

@@ -340,3 +340,20 @@ def test_the_economies_of_a_pair_can_start_from_the_same_state():
         assert not torch.equal(capital[:, :, 0], capital[:, :, 1])
     with pytest.raises(ValueError, match="paired_starts=True: expected antithetic=True"):
         PPOConfig.ordinary(paired_starts=True)
+
+
+# ---------------------------------------------------------------------- settings that suit
+def test_where_several_roles_learn_side_by_side_ppo_has_settings_of_its_own():
+    assert PPO(TradingPost(2, n_firms=2), device="cpu").config == PPOConfig.sellers()
+    # Sellers who move first learn more slowly than those who answer.
+    for economy in (PostedPrice(1), PostedPrice(1, atomistic=True)):
+        leaders = PPOConfig.sellers(steps=640_000, relative_rates={"firm": 0.3})
+        assert PPO(economy, device="cpu").config == leaders
+    # A crowd does not learn, and nothing changes elsewhere or for other learners.
+    for economy in (Planner(2), Market(2), Market(2, atomistic=True)):
+        assert PPO(economy, device="cpu").config == PPOConfig()
+    assert Probing(TradingPost(2, n_firms=2), device="cpu").config == ProbingConfig()
+    assert PPO(Market(2), device="cpu", config=PPOConfig.sellers()).config.jitter == 0.7
+    assert PPOConfig.sellers(jitter=0.5, lam=0.9) == PPOConfig(
+        steps=512_000, groups=4, replicates=8, horizon=8, jitter=0.5, lam=0.9
+    )

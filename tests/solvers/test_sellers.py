@@ -282,6 +282,19 @@ def test_two_buyers_or_two_goods(size, equilibrium):
         assert gains(economy, policy, role, state, changes, 90).max() < 0
 
 
+def test_two_buyers_and_two_goods(equilibrium):
+    """Their goods are near substitutes, and a myopic seller charges little more than cost."""
+    economy = without_risk(PostedPrice(2, 2, seller_discount=0.0))
+    policy = equilibrium(economy).policy
+    rest = at_rest(economy, policy)
+    assert markup(economy, rest) == pytest.approx(1.044, abs=5e-4)
+    state = near(policy, economy, 0.005)
+    assert policy.own_gradients(state).abs().max() < 2e-3
+    assert gains(economy, policy, "firm", state, (0.98, 0.995, 1.005, 1.02)).max() < 0
+    with pytest.raises(ValueError, match="two households with two goods are found without risk"):
+        markov_perfect(PostedPrice(2, 2))
+
+
 @pytest.mark.parametrize("goods", [1, 2, 5])
 def test_the_best_constant_price_is_that_of_the_formula(goods):
     """By what a firm earns at rest with its own price and the others'."""
@@ -308,7 +321,7 @@ def test_the_best_constant_price_is_that_of_the_formula(goods):
 
 # ---------------------------------------------------------------------- what is refused
 def test_sizes_that_are_not_solved_are_refused():
-    for economy in (PostedPrice(2, 2), PostedPrice(2, atomistic=True)):
+    for economy in (PostedPrice(2, 3), PostedPrice(2, atomistic=True)):
         with pytest.raises(ValueError, match=r"n_households=2, .*prices are found for the sizes"):
             markov_perfect(economy)
     for economy in (TradingPost(6), without_risk(TradingPost(3, 2))):
