@@ -17,8 +17,8 @@ from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.planner import many
 from benchmarks.primer import probing
-from benchmarks.sellers import posted_prices
-from lectures_lib.agents import DQN, PPO, SAC, Probing, QLearning
+from benchmarks.sellers import posted_prices, trading_post
+from lectures_lib.agents import DQN, PPO, SAC, PPOConfig, Probing, QLearning
 from lectures_lib.economies import (
     BrockMirman,
     Market,
@@ -370,3 +370,22 @@ def test_societies_that_begin_with_little_end_low_as_their_row_says():
     rules, _ = selection.learned(kind, economy, cells, config, iterations)
     found = selection.ends(economy, selection.fates(rules, cells.capital))
     assert found["low"].tolist() == [1, 1] and row["low"][0] == 1
+
+
+def test_the_exact_row_of_two_sellers_at_a_trading_post():
+    stored_row = stored("sellers")["trading_post_2"]["F = 2, exact"]
+    found = trading_post.exact(trading_post.post())
+    for name, x in found.items():
+        assert x == pytest.approx(stored_row[name], rel=1e-3)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("label", ["own gain", "firms as one"])
+def test_four_other_seeds_at_a_trading_post_do_as_fifty_did(label):
+    stored_row, economy = stored("sellers")["trading_post_credit"][label], trading_post.post()
+    config = PPOConfig.sellers(cartel=trading_post.CARTELS[label], **trading_post.QUICK)
+    agent = PPO(economy, seeds=range(100, 104), device="cpu", config=config)
+    agent.learn(stored_row["steps"], show_progress=False)
+    found = trading_post.long_run(economy, agent.policy, paths=1, first=400, periods=1)
+    share = trading_post.COLLAPSE * trading_post.exact(economy)["capital"]
+    assert (found["capital"] < share).double().mean() == stored_row["collapsed"]

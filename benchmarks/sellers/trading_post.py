@@ -97,11 +97,16 @@ def exact(economy) -> dict[str, float]:
 
 
 def gains(policy, economy, paths=PATHS) -> dict[str, float]:
-    """What the best departure of a firm and of a household gains, in per cent."""
-    return {
-        role: 100 * exploitability(policy, economy, role, paths=paths).gain
-        for role in ("firm", "household")
-    }
+    """What the best departure of a firm and of a household gains, in per cent.
+
+    From the initial distribution, and from where the rule comes to rest. With ten households the
+    first is too noisy to be of use: few paths show how a whole distribution of capital matters.
+    """
+    found = {}
+    for role in ("firm", "household"):
+        gain = exploitability(policy, economy, role, paths=paths)
+        found |= {role: 100 * gain.gain, f"{role}_at_rest": 100 * gain.ergodic_gain}
+    return found
 
 
 def judged(agent, seconds, economy) -> list[dict]:
