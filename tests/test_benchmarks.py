@@ -1,5 +1,6 @@
 """Stored benchmark results are still what the code gives: some rows are run again."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -98,7 +99,9 @@ def test_help_lists_every_part(name, capsys):
 def test_every_stored_part_says_where_it_comes_from_and_can_be_made_again(name, part):
     assert part in question(name).PARTS
     made = stored(name)["made"][part]
-    assert made["command"].startswith("python ") and made["date"] and made["code"]
+    assert re.fullmatch(rf"python -m benchmarks\.{name} --only .*", made["command"])
+    assert re.fullmatch("[0-9a-f]{7,}", made["code"]), "not from a clean commit"
+    assert made["date"]
     assert made["device"] and made["versions"]["torch"]
 
 
