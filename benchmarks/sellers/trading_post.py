@@ -7,8 +7,8 @@ number. Capital and markup are those at which a rule comes to rest, or means of 
 there is risk; `to_capital` and `to_markup` are differences to the Markov-perfect equilibrium's in
 per cent. Slopes are elasticities at its capital: of a household's spending share in its own capital
 (`own_slope`), and of that share and of a firm's offer in all households' (`slope`, `offer_slope`).
-`firm` and `household` are
-exploitability in per cent, of profit and of consumption.
+`firm` and `household` are exploitability in per cent, of profit and of consumption, from initial
+states; with `_at_rest`, from where the rule rests.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -12,7 +11,7 @@ from ..economies.play import Policy
 from ..parameters import require, seeded
 from ..solvers import Solution
 from .best_response import BestResponse
-from .exploitability import _resolve_role, _Search
+from .best_response_search import Search, resolve_role
 from .finite import is_finite
 from .simulation import as_policy
 from .views import OwnView
@@ -98,7 +97,7 @@ def value_of_information(
         states and choices are finite, or the policy has several runs.
     """
     policy = as_policy(policy)
-    role = _resolve_role(policy, economy, role)
+    role = resolve_role(policy, economy, role)
     known = economy.roles[role]
     require(0 <= agent < known.n_agents, "agent", agent, f"one of 0..{known.n_agents - 1}")
     if known.full_information or role not in economy.stages[0]:
@@ -107,11 +106,10 @@ def value_of_information(
         )
     if is_finite(economy, role):
         raise ValueError(f"{type(economy).__name__} has finitely many states and choices.")
-    search = _Search(policy, economy, role, agent, seed, paths, OwnView(economy, role, agent))
+    search = Search(policy, economy, role, agent, seed, paths, OwnView(economy, role, agent))
     found, converged = [], True
     for sight in (search.sight, search.view):
-        search = copy(search)
-        search.sight, search.response = sight, BestResponse(policy, economy, role, agent)
+        search = search.with_sight(sight)
         converged &= search.improve()
         # The same luck for both.
         search.generator = seeded(seed + 2)

@@ -257,8 +257,7 @@ def least_squares(
         If a number is out of range.
     """
     motion = Motion(economy)
-    starts = np.broadcast_arrays(*(np.asarray(x, float) for x in (capital, expected, slope)))
-    k, expected, b = (np.atleast_1d(x).copy() for x in starts)
+    k, expected, b = _starts(capital, expected, slope)
     require(bool((k > 0).all()), "capital", capital, "positive numbers")
     require(bool((expected > 0).all()), "expected", expected, "positive numbers")
     low, high = SLOPES
@@ -291,6 +290,12 @@ def least_squares(
     return LeastSquaresPath(np.array(capitals), np.exp(centre + a / (1 - b)), b)
 
 
+def _starts(*numbers):
+    """Of each start its numbers, as arrays of one length."""
+    each = np.broadcast_arrays(*(np.asarray(x, float) for x in numbers))
+    return [np.atleast_1d(x).copy() for x in each]
+
+
 def expected_fates(
     economy: Externality,
     capital,
@@ -319,8 +324,7 @@ def expected_fates(
         Capital in the end.
     """
     motion = Motion(economy)
-    starts = np.broadcast_arrays(*(np.asarray(x, float) for x in (capital, expected, slope)))
-    k, expected, b = (np.atleast_1d(x).copy() for x in starts)
+    k, expected, b = _starts(capital, expected, slope)
     a = (1 - b) * np.log(expected)
     k = _rest(motion, k, a, b, 400)
     for _ in range(round(time / step)):

@@ -40,8 +40,8 @@ from lectures_lib.evaluation import (
     simulate,
 )
 from lectures_lib.evaluation.best_response import departed
+from lectures_lib.evaluation.best_response_search import Search
 from lectures_lib.evaluation.distances import euler_distances
-from lectures_lib.evaluation.exploitability import _Search
 from lectures_lib.evaluation.views import HouseholdView
 from lectures_lib.solvers import euler_residuals
 
@@ -221,7 +221,7 @@ def test_states_of_a_batch_are_judged_alike():
 
 def test_what_is_remembered_is_expected_as_what_is_chosen(monkeypatch):
     """The same game, whose last price is called a record or a choice, has the same gain."""
-    module = importlib.import_module("lectures_lib.evaluation.exploitability")
+    module = importlib.import_module("lectures_lib.evaluation.best_response_search")
     monkeypatch.setattr(module, "SEARCH_PERIODS", 40)
     monkeypatch.setattr(module, "MAX_RECORDS", 3)
     found = []
@@ -281,7 +281,7 @@ def test_policies_may_leave_out_those_who_follow():
     def policy(state, moved=None):
         return {"household": whole(state)["household"]}
 
-    searches = [_Search(p, market, "household", 0, seed=0, paths=8) for p in (policy, whole)]
+    searches = [Search(p, market, "household", 0, seed=0, paths=8) for p in (policy, whole)]
     with torch.no_grad():
         rewards = [search.record()[1] for search in searches]
     assert torch.equal(*rewards)
