@@ -28,16 +28,19 @@ from lectures_lib.evaluation.views import InformationView, OwnView
 
 CONFIG = ProbingConfig(policy_rate=2e-2, horizon=8, groups=4, replicates=4)
 ITERATIONS, PATHS = 300, 32
+#: For those who remember: longer paths that begin nearer to each other, and smaller steps. Chosen
+#: on seed 100, with the cost process.
+CAREFUL = replace(CONFIG, horizon=16, policy_rate=1e-2, jitter=0.1)
 #: The cost that only the informed observe: it moves as often as an individual productivity.
 COST = MarkovChain.symmetric((0.7, 1.3), stay=0.9)
 HALF = InformationMarket()
 OTHER = CALIBRATIONS["other"]
 
 
-def learn(economy, seeds=5, first=0, iterations=ITERATIONS):
+def learn(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG):
     """Populations that have learned, and the processor seconds that each took."""
     seeds = range(first, first + seeds)
-    agent = Probing(economy, seeds=seeds, config=CONFIG, device="cpu")
+    agent = Probing(economy, seeds=seeds, config=config, device="cpu")
     steps = iterations * agent.steps_per_iteration
     _, seconds = timed(agent.learn, steps, show_progress=False)
     return agent, seconds / len(seeds)
@@ -136,9 +139,9 @@ def judged(policy, economy, both=True, paths=PATHS) -> dict:
     return row | rules(policy, economy) | {"judged": seconds}
 
 
-def cell(economy, seeds=5, first=0, iterations=ITERATIONS) -> list[dict]:
+def cell(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG) -> list[dict]:
     """A row for each population."""
-    agent, seconds = learn(economy, seeds, first, iterations)
+    agent, seconds = learn(economy, seeds, first, iterations, config)
     rows = []
     for i, seed in enumerate(agent.seeds):
         row = judged(agent.policy[i], economy, both=i == 0)
@@ -163,6 +166,13 @@ def told(seeds=3, first=0):
             yield f"{label}, {what}", cell(economy, seeds, first)
 
 
+def remember(seeds=3, first=0):
+    """The uninformed remember last period, and learn for three times as long and more carefully."""
+    for label, chain in (("constant cost", None), ("cost process", COST)):
+        economy = replace(HALF, cost=chain, memory=True)
+        yield f"{label}, memory", cell(economy, seeds, first, 3 * ITERATIONS, CAREFUL)
+
+
 def share(seeds=3, first=0):
     """None, 2 and 8 of ten households are informed, at constant cost."""
     for n in (0, 2, 8):
@@ -175,4 +185,10 @@ def share_with_cost(seeds=3, first=0):
         yield f"{n} informed", cell(replace(HALF, cost=COST, n_uninformed=10 - n), seeds, first)
 
 
-PARTS = {"half": half, "share": share, "told": told, "share_with_cost": share_with_cost}
+PARTS = {
+    "half": half,
+    "share": share,
+    "told": told,
+    "remember": remember,
+    "share_with_cost": share_with_cost,
+}

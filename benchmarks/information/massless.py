@@ -10,7 +10,9 @@ A household that does not move prices spends until
 
 with :math:`E` given what it sees. Realised :math:`\\beta W_{t+1}/p_t` along its own paths is
 regressed on what it sees, consumption follows, and so do new paths, until nothing changes. The
-value is what the uninformed rule loses, state by state, to the informed one.
+value is what the uninformed rule loses, state by state, to the informed one: by what it consumes
+(`from consumption`), and because a machine is worth less to who has more, for which the slope of
+the estimated marginal value is taken numerically.
 """
 
 from __future__ import annotations
