@@ -15,6 +15,8 @@ MOVED = 0.03
 GAIN, PERIODS, LATE = 0.005, 8000, 200
 #: Standard deviation of a period's luck: small, because fates are compared with those without.
 LUCK = 0.001
+#: Beliefs that do not depend on capital: an interval, and half the width around the middle one.
+ANYWHERE, NEARBY = (24.0, 48.0), 0.1
 ECONOMIES = {"history": spending(HISTORY), "expectations": spending(EXPECTATIONS)}
 
 
@@ -40,30 +42,43 @@ def stability(seeds=1):
                 )
 
 
-def starts(n, seed):
-    """Capital, which is where it is expected to rest, and slopes (n,)."""
+def starts(n, seed, believed=None):
+    """Capital, where it is expected to rest, and slopes (n,).
+
+    Households expect what they own, or a stock from an interval that does not depend on it.
+    """
     random = np.random.default_rng(seed)
     capital = random.uniform(24, 48, n)
-    return capital, capital, random.uniform(0.8, 0.97, n)
+    slope = random.uniform(0.8, 0.97, n)
+    expected = capital if believed is None else random.uniform(*believed, n)
+    return capital, expected, slope
 
 
-def compared(economy, n, seed=0) -> dict:
-    """Fates of the differential equation against those of learners with a constant gain."""
-    capital, expected, slope = starts(n, seed)
+def fated(economy, capital, expected, slope) -> np.ndarray:
+    """Whether the differential equation leads high, (3, n), also from beliefs a little beside."""
+    moved = (1.0, 1 / (1 + MOVED), 1 + MOVED)
     middle = stocks(economy)[1]
-    moved = [1.0, 1 / (1 + MOVED), 1 + MOVED]
-    high = np.array([expected_fates(economy, capital, expected * m, slope) > middle for m in moved])
+    found = [expected_fates(economy, capital, expected * x, slope) > middle for x in moved]
+    return np.array(found)
+
+
+def compared(economy, n, seed=0, believed=None, gain=GAIN, luck=LUCK) -> dict:
+    """Fates of the differential equation against those of learners with a constant gain."""
+    capital, expected, slope = starts(n, seed, believed)
+    middle = stocks(economy)[1]
+    high = fated(economy, capital, expected, slope)
     off = (high == high[0]).all(0)
-    settings = {"periods": PERIODS, "gain": GAIN, "luck": LUCK, "seed": seed}
+    settings = {"periods": PERIODS, "gain": gain, "luck": luck, "seed": seed}
     path, seconds = timed(least_squares, economy, capital, expected, slope, **settings)
     end = np.exp(np.log(path.capital[-LATE:]).mean(0))
-    agree = (end > middle) == high[0]
+    up = end > middle
+    agree = up == high[0]
     return {
         "starts": n,
         "off_boundary": int(off.sum()),
         "agree": float(agree[off].mean()),
         "agree_all": float(agree.mean()),
-        "by_first_belief": float(((end > middle) == (expected > middle)).mean()),
+        "by_first_belief": float((up == (expected > middle)).mean()),
         "settled": float(1 - ends(economy, end)["elsewhere"].mean()),
         "seconds": seconds,
         "start": rounded(np.stack([capital, expected, slope], 1)),
@@ -76,6 +91,32 @@ def e_stability(starts=200):
     """Fates of 200 starts: the differential equation against learners."""
     for name, economy in ECONOMIES.items():
         yield name, compared(economy, starts)
+
+
+def beliefs(starts=200):
+    """The same where the first belief does not depend on capital: anywhere, or near the middle."""
+    for name, economy in ECONOMIES.items():
+        middle = stocks(economy)[1]
+        near = (middle * (1 - NEARBY), middle * (1 + NEARBY))
+        for label, settings in (
+            ("anywhere", {}),
+            ("anywhere, gain .02", {"gain": 0.02}),
+            ("anywhere, luck .01", {"luck": 0.01}),
+            ("near the middle", {"believed": near}),
+        ):
+            row = compared(economy, starts, **{"believed": ANYWHERE} | settings)
+            capital, expected, _ = np.array(row["start"]).T
+            up, high = np.array(row["end"]) > middle, np.array(row["predicted"]) == 1
+            told = expected > middle
+            opposed, differ = told != (capital > middle), high != told
+            more = {
+                "by_first_capital": float((up == (capital > middle)).mean()),
+                "opposed": int(opposed.sum()),
+                "as_believed_if_opposed": float((up == told)[opposed].mean()),
+                "equation_against_belief": int(differ.sum()),
+                "equation_right_then": int((up == high)[differ].sum()),
+            }
+            yield f"{name}, {label}", row | more
 
 
 def forecasters(seeds=5, periods=6000):
@@ -110,4 +151,4 @@ def forecasters(seeds=5, periods=6000):
             )
 
 
-PARTS = {f.__name__: f for f in (stability, e_stability, forecasters)}
+PARTS = {f.__name__: f for f in (stability, e_stability, beliefs, forecasters)}
