@@ -59,6 +59,15 @@ def test_a_part_replaces_itself_and_keeps_the_others(results):
     assert [path.name for path in results.iterdir()] == ["sums.json"]
 
 
+def test_a_list_of_numbers_is_stored_in_one_line_and_read_as_it_was(results):
+    rows = {
+        "a, [b": {"path": [1.5, None, 3], "none": [], "names": ["[1,\n2]", "x"], "deep": [[1, 2]]}
+    }
+    record.store("sums", "lists", rows, {})
+    assert stored("sums")["lists"] == rows
+    assert '"path": [ 1.5, null, 3 ]' in (results / "sums.json").read_text()
+
+
 def test_what_another_process_stores_meanwhile_is_kept(results):
     def slow():
         """Meanwhile, another part is stored."""

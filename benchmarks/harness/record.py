@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import date
@@ -29,8 +30,14 @@ def store(question: str, part: str, rows: dict, made: dict) -> None:
     path = RESULTS / f"{question}.json"
     # Whoever reads at this moment finds the old file or the new one, never half of it.
     new = path.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(results, indent=1) + "\n")
+    new.write_text(written(results))
     new.replace(path)
+
+
+def written(results: dict) -> str:
+    """As JSON, a list of numbers on one line."""
+    text = json.dumps(results, indent=1) + "\n"
+    return re.sub(r'\[\n[^][{}"]+\]', lambda numbers: " ".join(numbers[0].split()), text)
 
 
 def commit() -> str:
