@@ -51,6 +51,10 @@ def factor(without: float, having: float) -> str:
     return f"{times:.1f}" if times < 10 else f"{times:.0f}"
 
 
+def share(x: float) -> str:
+    return f"{100 * x:.0f}%"
+
+
 def collapsed(cell: dict) -> str:
     """How many seeds' markets fell to nothing, of how many."""
     return f"{cell['collapsed'] * cell['seeds']:.0f} of {cell['seeds']}"
@@ -76,6 +80,8 @@ def findings() -> dict[str, str]:
     post = {f: sellers[f"trading_post_{f}"] for f in (2, 3, 5)}
     careful = marl["deep_how"]["common random numbers"]
     half = information["half"]
+    societies, guesses = stored("equilibria")["history"], stored("equilibria")["guesses"]
+    usual = societies["scatter 0.0515"]  # the chapter's own
     return {
         "constant-loss": percent(constant["loss"]),
         "constant-error": percent(constant["policy_error"]),
@@ -115,6 +121,11 @@ def findings() -> dict[str, str]:
         "post-stayed": collapsed(sellers["trading_post_credit"]["own gain"]),
         "known": percent(middle(half["constant cost"], "value")),
         "known-cost": percent(middle(half["cost process"], "value")),
+        "which-low": share(usual["share_low"]),
+        "which-high": share(usual["share_high"]),
+        "which-middle": share(usual["share_middle"]),
+        "which-high-low-order": share(guesses["history, guess 24"]["share_high"]),
+        "which-high-high-order": share(guesses["history, guess 46"]["share_high"]),
         "known-learned": percent(middle(half["constant cost"], "unlearned")),
     }
 
