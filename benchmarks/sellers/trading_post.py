@@ -39,7 +39,7 @@ CARTELS = {
 COLLAPSE, FEW = 0.25, 400
 QUICK = {"groups": 2, "replicates": 4, "policy_rate": 1e-2}
 #: Simulated economies for exploitability without risk, where luck plays no part, and the number of
-#: seeds, the first ones, that it is found for.
+#: seeds, the first ones, that it is found for; with two firms, for all.
 PATHS, EXPLOITED = 8, 2
 #: By how much capital is moved for slopes, in logarithms.
 NUDGE = 0.05
@@ -109,8 +109,8 @@ def gains(policy, economy, paths=PATHS) -> dict[str, float]:
     return found
 
 
-def judged(agent, seconds, economy) -> list[dict]:
-    """A dictionary of results for each seed."""
+def judged(agent, seconds, economy, exploited) -> list[dict]:
+    """A dictionary of results for each seed, with what departures gain for the first ones."""
     reference, rows = exact(economy), []
     for i, seed in enumerate(agent.seeds):
         policy = agent.policy[i]
@@ -118,7 +118,7 @@ def judged(agent, seconds, economy) -> list[dict]:
         row = {"seed": seed, "steps": agent.steps, "seconds": seconds} | found
         row |= {f"to_{x}": 100 * (found[x] / reference[x] - 1) for x in found}
         row |= slopes(economy, policy, reference["capital"])
-        if i < EXPLOITED:
+        if i < exploited:
             row |= gains(policy, economy)
         rows.append(row)
     return rows
@@ -139,29 +139,29 @@ def long_run(economy, policy, paths=32, first=300, periods=300) -> dict[str, tor
 
 
 # ---------------------------------------------------------------------- parts
-def _learned(label, economy, seeds, **how):
+def _learned(label, economy, seeds, exploited=EXPLOITED, **how):
     yield f"{label}, exact", {"seed": "exact"} | exact(economy)
-    yield label, judged(*learn(economy, seeds, **how), economy)
+    yield label, judged(*learn(economy, seeds, **how), economy, exploited)
 
 
-def _patient_and_myopic(firms, seeds):
-    yield from _learned(f"F = {firms}", post(firms=firms), seeds)
-    yield from _learned(f"F = {firms}, myopic", post(firms=firms, patience=0.0), seeds)
+def _patient_and_myopic(firms, seeds, exploited):
+    yield from _learned(f"F = {firms}", post(firms=firms), seeds, exploited)
+    yield from _learned(f"F = {firms}, myopic", post(firms=firms, patience=0.0), seeds, exploited)
 
 
-def trading_post_2(seeds=5):
+def trading_post_2(seeds=5, exploited=5):
     """Two households and two firms, who are as patient as they or care for today only."""
-    yield from _patient_and_myopic(2, seeds)
+    yield from _patient_and_myopic(2, seeds, exploited)
 
 
-def trading_post_3(seeds=5):
+def trading_post_3(seeds=5, exploited=EXPLOITED):
     """The same with three firms."""
-    yield from _patient_and_myopic(3, seeds)
+    yield from _patient_and_myopic(3, seeds, exploited)
 
 
-def trading_post_5(seeds=5):
+def trading_post_5(seeds=5, exploited=EXPLOITED):
     """The same with five firms."""
-    yield from _patient_and_myopic(5, seeds)
+    yield from _patient_and_myopic(5, seeds, exploited)
 
 
 def trading_post_ten(seeds=5):
