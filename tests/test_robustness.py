@@ -1,5 +1,7 @@
 """What is stored of the solvers' robustness covers all that they offer, and can be made again."""
 
+import numpy as np
+
 from benchmarks.harness import CALIBRATIONS, stored
 from benchmarks.robustness.time_iteration import PARTS, row_of, solution
 from lectures_lib.economies import Market
@@ -14,10 +16,22 @@ def test_every_size_regime_and_calibration_is_stored():
     results = stored("robustness")
     made = results.pop("made")
     assert results.keys() == PARTS.keys() == made.keys()
+    del results["groups"]
     for size, rows in results.items():
         assert rows.keys() == ROWS[size.endswith("joint")]
         assert not made[size]["code"].endswith("dirty")
         assert all(row["solved"] == 6 for row in rows.values())
+
+
+def test_rules_that_differ_are_two_groups():
+    results = stored("robustness")
+    rows = list(results["groups"].values())
+    assert len(rows) == 6
+    first, last = (np.array([row[f"from the {x}"] for row in rows]) for x in ("first", "last"))
+    assert np.minimum(first, last).max() < 1e-8
+    # What the size's own row says of the same six.
+    moved = results["2x1-joint"]["planner, risk aversion 5"]["moved"]
+    assert abs(first.max() / moved - 1) < 0.01
 
 
 def test_a_stored_row_can_be_made_again():

@@ -5,7 +5,8 @@ one plus a normal draw times 1e-10, as often as the command line says. Parts are
 `2x1`, and `2x1-joint` where households decide jointly. Stored are seconds for one solution and
 updates of the unknown (the most of all draws), the Euler residuals (the worst of all draws), and
 how far next period's capital, relative to the efficient steady state, is moved by the perturbations
-at states of the initial distribution: at most, and on average.
+at states of the initial distribution: at most, and on average. Where rules of one row differ,
+`groups` asks whether they are two or many.
 """
 
 from __future__ import annotations
@@ -106,7 +107,22 @@ def part(size, kinds):
     return rows
 
 
+def groups(perturbations=5):
+    """How far the planner's rules for two households, risk aversion 5, are from two among them."""
+    economy = Planner(2, **CALIBRATIONS["risk aversion 5"])
+    found = [solution(economy, "planner", number)[0] for number in range(perturbations + 1)]
+    for number, rule in enumerate(found):
+        yield (
+            f"planner, risk aversion 5, draw {number}",
+            {
+                f"from the {which}": float(np.abs(rule - other).max())
+                for which, other in (("first", found[0]), ("last", found[-1]))
+            },
+        )
+
+
 MARKET = [(Market, "competitive"), (Market, "nash")]
 JOINT = [(Planner, "planner"), (Market, "monopsony")]
 PARTS = {f"{n}x{m}": part((n, m), MARKET) for n, m in DEGREES}
 PARTS |= {f"{n}x{m}-joint": part((n, m), JOINT) for n, m in JOINT_SIZES}
+PARTS |= {"groups": groups}
