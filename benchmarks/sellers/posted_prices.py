@@ -202,6 +202,13 @@ def posted_prices_one(seeds=5):
         yield label, list(found)
 
 
+def posted_prices_longer(seeds=5):
+    """A strategic household and a patient seller once more, with twice the iterations."""
+    economy = sellers(*CASES["strategic, patient"])
+    found = rows(economy, PPO, ORDINARY, 2 * ITERATIONS[PPO], range(seeds), rest(economy))
+    yield "strategic, patient, twice", list(found)
+
+
 def posted_prices_exact():
     """Markov-perfect capital (relative to the planner's) and markup at rest, by size."""
     for patience, word in ((None, "patient"), (SOME, f"discount {SOME}"), (0.0, "myopic")):
@@ -297,6 +304,7 @@ PARTS = {
     for f in (
         posted_prices_exact,
         posted_prices_one,
+        posted_prices_longer,
         posted_prices_trembles,
         posted_prices_calibration,
         posted_prices_two,
