@@ -203,10 +203,11 @@ def posted_prices_one(seeds=5):
 
 
 def posted_prices_longer(seeds=5):
-    """A strategic household and a patient seller once more, with twice the iterations."""
-    economy = sellers(*CASES["strategic, patient"])
-    found = rows(economy, PPO, ORDINARY, 2 * ITERATIONS[PPO], range(seeds), rest(economy))
-    yield "strategic, patient, twice", list(found)
+    """The same four with twice the iterations, over which rates and noise fall half as fast."""
+    for label, case in CASES.items():
+        economy = sellers(*case)
+        found = rows(economy, PPO, ORDINARY, 2 * ITERATIONS[PPO], range(seeds), rest(economy))
+        yield f"{label}, twice", list(found)
 
 
 def posted_prices_exact():
@@ -284,6 +285,11 @@ def posted_prices_two(seeds=3):
     yield f"2 x 2, discount {SOME}", _of_size(2, seeds, TWO, SOME)
 
 
+def posted_prices_two_longer(seeds=5):
+    """Two households and two goods again, with as many iterations as one of each had at most."""
+    yield f"2 x 2, discount {SOME}, longer", _of_size(2, seeds, 2 * ITERATIONS[PPO], SOME)
+
+
 def posted_prices_two_patient(seeds=3):
     """The same with sellers as patient as households."""
     yield "2 x 2, patient", _of_size(2, seeds, TWO)
@@ -308,6 +314,7 @@ PARTS = {
         posted_prices_trembles,
         posted_prices_calibration,
         posted_prices_two,
+        posted_prices_two_longer,
         posted_prices_two_patient,
         posted_prices_ten,
     )
