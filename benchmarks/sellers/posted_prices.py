@@ -305,6 +305,11 @@ def posted_prices_ten(seeds=2):
     yield "10 x 10, patient", _of_size(10, seeds, TEN)
 
 
+def posted_prices_ten_longer(seeds=2):
+    """Ten of each once more, with as many iterations as a prototype had."""
+    yield "10 x 10, patient, longer", _of_size(10, seeds, 800)
+
+
 def _of_size(size, seeds, iterations, patience=None):
     economy = sellers(size=size, patience=patience)
     return list(rows(economy, PPO, PPO.default_config(economy), iterations, range(seeds)))
@@ -322,5 +327,6 @@ PARTS = {
         posted_prices_two_longer,
         posted_prices_two_patient,
         posted_prices_ten,
+        posted_prices_ten_longer,
     )
 }
