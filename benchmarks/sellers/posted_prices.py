@@ -291,8 +291,17 @@ def posted_prices_two(seeds=3):
 
 
 def posted_prices_two_longer(seeds=5):
-    """Two households and two goods again, with as many iterations as one of each had at most."""
+    """The same with as many iterations as one of each had at most."""
     yield f"2 x 2, discount {SOME}, longer", _of_size(2, seeds, 2 * ITERATIONS[PPO], SOME)
+
+
+def posted_prices_two_quiet(seeds=3):
+    """The same as at first, but with noise that falls to a fifth of what it does elsewhere."""
+    economy = sellers(size=2, patience=SOME)
+    config = PPO.default_config(economy)
+    config = replace(config, noise=(config.noise[0], config.noise[1] / 5))
+    found = rows(economy, PPO, config, TWO, range(FRESH, FRESH + seeds))
+    yield f"2 x 2, discount {SOME}, less noise", list(found)
 
 
 def posted_prices_two_patient(seeds=3):
@@ -325,6 +334,7 @@ PARTS = {
         posted_prices_calibration,
         posted_prices_two,
         posted_prices_two_longer,
+        posted_prices_two_quiet,
         posted_prices_two_patient,
         posted_prices_ten,
         posted_prices_ten_longer,
