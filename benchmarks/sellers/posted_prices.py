@@ -304,6 +304,13 @@ def posted_prices_two_quiet(seeds=3):
     yield f"2 x 2, discount {SOME}, less noise", list(found)
 
 
+def posted_prices_two_trembles(seeds=3):
+    """The same by Probing with trembles, as with one of each."""
+    economy, fresh = sellers(size=2, patience=SOME), range(FRESH, FRESH + seeds)
+    found = rows(economy, Probing, TREMBLING, ITERATIONS[Probing], fresh)
+    yield f"2 x 2, discount {SOME}, trembles", list(found)
+
+
 def posted_prices_two_patient(seeds=3):
     """The same with sellers as patient as households."""
     yield "2 x 2, patient", _of_size(2, seeds, TWO)
@@ -312,11 +319,6 @@ def posted_prices_two_patient(seeds=3):
 def posted_prices_ten(seeds=2):
     """Ten households and ten goods, for which no exact solution is known."""
     yield "10 x 10, patient", _of_size(10, seeds, TEN)
-
-
-def posted_prices_ten_longer(seeds=2):
-    """Ten of each once more, with as many iterations as a prototype had."""
-    yield "10 x 10, patient, longer", _of_size(10, seeds, 800)
 
 
 def _of_size(size, seeds, iterations, patience=None):
@@ -335,8 +337,8 @@ PARTS = {
         posted_prices_two,
         posted_prices_two_longer,
         posted_prices_two_quiet,
+        posted_prices_two_trembles,
         posted_prices_two_patient,
         posted_prices_ten,
-        posted_prices_ten_longer,
     )
 }
