@@ -1,0 +1,208 @@
+"""Copies of an economy as a Gymnasium vector environment: one batch, and no loop over copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from ..economies.base import Economy
+from ..parameters import require
+from .seat import seat_of
+from .simulation import HORIZON, Simulation, judged_by
+from .spaces import action_space, observation_space
+
+
+class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """Copies of :class:`Gym` in one batch of tensors.
+
+    Parameters
+    ----------
+    economy : Economy
+    num_envs : int
+        How many copies.
+    policy, role, agent, horizon, actions, regret, reference, dtype
+        As for :class:`Gym`. In `info`, `regret` is NaN of episodes that go on.
+    common : int
+        So many copies, one after the other, are a group that begins in the same state and has the
+        same luck (common random numbers): what differs in a group is what its actions have done.
+    autoreset : AutoresetMode or str
+        When a copy whose episode is over begins anew: in the step after it, whose action is ignored
+        and whose reward is zero (``"NextStep"``); in the same step, whose `info` then has
+        the last observation and all else of the ended episode in `final_obs` and `final_info`
+        (``"SameStep"``); or when ``reset(options={"reset_mask": mask})`` says so (``"Disabled"``).
+        `metadata["autoreset_mode"]` has it.
+    stagger : bool
+        Whether the first episodes of groups are cut at different times, evenly spread, so that not
+        all begin anew at once.
+
+    Raises
+    ------
+    ValueError
+        If it is not said what others do, or a value is out of range; the message names it.
+    TypeError
+        If what should be a policy is none.
+
+    Examples
+    --------
+    >>> from lectures_lib.economies import Planner
+    >>> env = VectorGym(Planner(), 64, common=16)
+    >>> observations, info = env.reset(seed=0)
+    >>> observations.shape, env.metadata["autoreset_mode"]
+    ((64, 3), <AutoresetMode.NEXT_STEP: 'NextStep'>)
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        economy: Economy,
+        num_envs: int,
+        policy: Any = None,
+        role: str | None = None,
+        agent: int = 0,
+        *,
+        horizon: int | None = HORIZON,
+        actions: str = "auto",
+        regret: bool = False,
+        reference: Any = None,
+        common: int = 1,
+        autoreset: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        stagger: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ):
+        seat = seat_of(economy, policy, role, agent, actions)
+        known = [mode.value for mode in AutoresetMode]
+        given = isinstance(autoreset, AutoresetMode) or autoreset in known
+        require(given, "autoreset", autoreset, f"one of {known}")
+        self.economy, self.mode = economy, AutoresetMode(autoreset)
+        self._simulation = Simulation(
+            seat, num_envs, common, judged_by(regret, reference), horizon, stagger, dtype
+        )
+        self.num_envs = self._simulation.copies
+        self.metadata = type(self).metadata | {"autoreset_mode": self.mode}
+        self.single_observation_space = observation_space(seat)
+        self.single_action_space = action_space(seat)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._ended = np.zeros(self.num_envs, dtype=bool)
+
+    @property
+    def state(self) -> Any:
+        """The economies', of batch shape (copies,)."""
+        return self._simulation.state
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin episodes, in all copies unless it is said in which.
+
+        Parameters
+        ----------
+        seed : int or sequence of int, optional
+            Of initial states and of all luck from now on: one stream for all copies; or one for
+            each copy, or group of them, whose luck is then that of a :class:`Gym` with its seed.
+            The latter is slow, as each draws by itself.
+        options : dict, optional
+            ``"reset_mask"``: which copies begin anew, an array of bool (copies,); ``"state"``: in
+            which states of the economy (copies, ...), or in which one.
+
+        Returns
+        -------
+        observations : ndarray of float32, shape (copies, features)
+        info : dict
+
+        Raises
+        ------
+        ValueError
+            If seeds, mask or states do not fit.
+        """
+        options = options or {}
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        self._simulation.take(seed, self.np_random)
+        mask = options.get("reset_mask")
+        if mask is not None:
+            fits = isinstance(mask, np.ndarray) and mask.dtype == bool
+            fits = fits and mask.shape == (self.num_envs,) and self.state is not None
+            expected = f"an array of {self.num_envs} bool, after a first reset of all copies"
+            require(fits, "reset_mask", mask, expected)
+        self._simulation.begin(mask, options.get("state"))
+        self._ended = self._ended & ~mask if mask is not None else np.zeros_like(self._ended)
+        return self._simulation.look().numpy(), {}
+
+    def step(self, actions: np.ndarray):
+        """A period of all copies.
+
+        Parameters
+        ----------
+        actions : ndarray, shape (copies, actions), or (copies,) for a single choice
+
+        Returns
+        -------
+        observations : ndarray of float32, shape (copies, features)
+        rewards : ndarray, shape (copies,)
+        terminations, truncations : ndarray of bool, shape (copies,)
+            Nothing terminates.
+        info : dict
+            Quantities of the period (copies, ...) by name, each with a mask ``_name`` of the copies
+            that it is known of.
+
+        Raises
+        ------
+        ValueError
+            If an action is no number, or not feasible; or a copy has ended and was not reset.
+        """
+        simulation, ended, new = self._simulation, self._ended, np.zeros(self.num_envs, dtype=bool)
+        if ended.any():
+            if self.mode == AutoresetMode.DISABLED:
+                raise ValueError(
+                    f"the episodes of the copies {np.flatnonzero(ended)[:5].tolist()}... are over: "
+                    "reset(options={'reset_mask': terminations | truncations}) begins them anew."
+                )
+            new = ended
+        if new.all():
+            simulation.begin(new)
+            self._ended = np.zeros_like(new)
+            zero = np.zeros(self.num_envs, dtype=np.float32)
+            return simulation.look().numpy(), zero, self._ended.copy(), self._ended.copy(), {}
+        reward, quantities = simulation.step(np.asarray(actions))
+        rewards = reward.numpy()
+        if new.any():
+            simulation.begin(new)
+            rewards = np.where(new, 0, rewards)
+        truncated = simulation.over
+        info = {name: x.numpy().copy() for name, x in quantities.items()}
+        regret = simulation.regret
+        if regret is not None and truncated.any():
+            info["regret"] = np.where(truncated, regret.value.numpy(), np.nan)
+        observations = simulation.look().numpy()
+        if truncated.any() and self.mode == AutoresetMode.SAME_STEP:
+            simulation.begin(truncated)
+            info = _final(info, observations, truncated)
+            observations = simulation.look().numpy()
+        else:
+            self._ended = truncated
+            info |= {f"_{name}": ~new for name in info}
+        return observations, rewards, np.zeros_like(truncated), truncated.copy(), info
+
+
+def _final(info, observations, ended):
+    """Of episodes that have ended: what is known of them, apart from what is known of others."""
+    last = np.full(len(ended), None, dtype=object)
+    for i in np.flatnonzero(ended):  # as Gymnasium has it: an array of arrays
+        last[i] = observations[i]
+    final = info | {f"_{name}": ended.copy() for name in info}
+    going = {name: x for name, x in info.items() if name != "regret"}
+    return (
+        {"final_obs": last, "_final_obs": ended.copy()}
+        | {"final_info": final, "_final_info": ended.copy()}
+        | going
+        | {f"_{name}": ~ended for name in going}
+    )
