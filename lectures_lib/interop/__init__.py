@@ -7,7 +7,6 @@ imported.
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .policies import ModelPolicy, policy_of
@@ -50,5 +49,8 @@ def __getattr__(name: str):
         ) from error
 
 
-if find_spec("gymnasium"):
+try:
     import_module(".registration", __name__)
+except ModuleNotFoundError as error:
+    if error.name != "gymnasium":
+        raise

@@ -141,15 +141,12 @@ class Simulation:
         batch, shapes = self.economy.zeros(state).shape, self.economy.fields.shapes
         fits = batch in ((), (1,), (self.copies,))
         require(fits, "state", tuple(batch), f"a batch of {self.copies} states, or a single one")
-        like = {name: getattr(state, name).expand(*batch, *shapes[name]) for name in shapes}
-        return type(state)(
-            **{
-                name: (x.to(self.dtype) if x.is_floating_point() else x)
-                .expand(self.copies, *shapes[name])
-                .clone()
-                for name, x in like.items()
-            }
-        )
+
+        def own(x, shape):
+            x = x.to(self.dtype) if x.is_floating_point() else x
+            return x.expand((self.copies, *shape)).clone()
+
+        return type(state)(**{name: own(getattr(state, name), s) for name, s in shapes.items()})
 
     @torch.no_grad()
     def look(self) -> Tensor:
