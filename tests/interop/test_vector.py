@@ -129,7 +129,7 @@ def test_disabled_it_waits_to_be_told():
 def test_some_copies_begin_anew_and_others_go_on(mode):
     economy, rule = BrockMirman(), FixedAction(BrockMirman(), 0.4)
     env = VectorGym(
-        economy, 6, common=2, horizon=3, stagger=True, autoreset=mode, regret=True, reference=rule
+        economy, 6, common=2, horizon=3, stagger=3, autoreset=mode, regret=True, reference=rule
     )
     env.reset(seed=0)
     lived, waiting = np.array([0, 0, 1, 1, 2, 2]), np.zeros(6, dtype=bool)
@@ -222,7 +222,8 @@ def test_choices_and_boxes_have_the_spaces_that_libraries_know(economy):
         ({"num_envs": 0}, "num_envs=0: expected at least 1"),
         ({"num_envs": 4, "common": 3}, "common=3: expected a divisor of num_envs=4"),
         ({"num_envs": 4, "autoreset": "later"}, r"autoreset='later': expected one of \['NextStep"),
-        ({"num_envs": 4, "horizon": None, "stagger": True}, "stagger=True: expected False"),
+        ({"num_envs": 4, "horizon": None, "stagger": 2}, "stagger=2: expected 1, as episodes are"),
+        ({"num_envs": 4, "common": 2, "stagger": 4}, "stagger=4: expected a divisor of 2"),
     ],
 )
 def test_a_bad_option_is_named(options, message):
