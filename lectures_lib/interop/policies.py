@@ -128,15 +128,19 @@ class ModelPolicy:
         found = self._asked[name](seen.reshape(-1, seen.shape[-1]).float())
         if not isinstance(found, Tensor):
             found = torch.from_numpy(np.asarray(found))
-        if seat.choices is not None and found.is_floating_point():
-            # Values or logits of all choices.
-            found = found.reshape(-1, seat.n_actions, seat.choices).argmax(-1)
-        shape = (*seen.shape[:-1], seat.n_actions)
-        if found.numel() != seen[..., 0].numel() * seat.n_actions:
+        n, expected, valued = len(found), f"{seat.n_actions} actions", False
+        if seat.choices is not None:
+            valued = found.is_floating_point()
+            expected = f"{seat.n_actions} whole numbers, or {seat.choices} values of each choice,"
+        each = seat.n_actions * (seat.choices if valued and seat.choices else 1)
+        if n != seen[..., 0].numel() or found.numel() != n * each:
             raise ValueError(
-                f"the model of role {name!r} returned a shape of {tuple(found.shape)} for "
-                f"{seen[..., 0].numel()} observations: expected {seat.n_actions} actions for each."
+                f"the model of role {name!r} returned {found.dtype} of shape {tuple(found.shape)} "
+                f"for {seen[..., 0].numel()} observations: expected {expected} for each."
             )
+        if valued:
+            found = found.reshape(n, seat.n_actions, -1).argmax(-1)
+        shape = (*seen.shape[:-1], seat.n_actions)
         return seat.physical(found.reshape(shape)).to(seen)
 
 

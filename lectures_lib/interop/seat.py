@@ -137,17 +137,18 @@ class Seat:
             If one is no number, or is not feasible; numbers beyond [-1, 1] are cut.
         """
         role, x = self.role, actions
-        x = x.reshape(*x.shape[:-2], role.n_agents, role.n_actions)
+        if self.rows != role.n_agents:
+            x = x.reshape(*x.shape[:-2], role.n_agents, role.n_actions)
         if self.choices is not None:
             self._require((x >= 0) & (x < self.choices), x, f"places 0..{self.choices - 1}")
             return torch.tensor(role.choices, dtype=torch.float64)[x]
         if self.kind == "physical":
             self._require_feasible(x)
             return x
-        # The sum is finite if all are, and costs less than to look at each.
-        if not math.isfinite(x.sum()):
-            self._require(x.isfinite(), x, "numbers in [-1, 1]")
-        share = ((1 + x) / 2).clamp(LEAST, 1 - LEAST)
+        share = torch.add(0.5, x, alpha=0.5).clamp_(LEAST, 1 - LEAST)
+        # No number is left by what cuts, and to add up costs less than to look at each.
+        if not math.isfinite(share.sum()):
+            self._require(~x.isnan(), x, "numbers in [-1, 1]")
         if not self._linear:
             return role.to_physical(share.logit())
         if (role.low, role.high) == (0.0, 1.0):

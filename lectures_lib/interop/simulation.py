@@ -5,8 +5,7 @@ The environments of this room are this, in the words of other libraries.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from .seat import Seat, rule_of
 
 #: Periods of an episode unless it is said otherwise.
 HORIZON = 500
+#: On a clock of periods.
+NEVER = 2**62
 
 
 class Simulation:
@@ -45,8 +46,8 @@ class Simulation:
     Attributes
     ----------
     state : State, shape (copies, ...)
-    age : ndarray of int, shape (copies,)
-        Periods of each copy's episode so far.
+    ends : ndarray of int, shape (copies,)
+        When the episodes are cut, on a clock that counts all periods.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class Simulation:
         self.copies, self.common = copies, common
         self.horizon, self.stagger = horizon, stagger
         self.regret = None if reference is None else Regret(seat, reference)
-        self.age = np.zeros(copies, dtype=np.int64)
         self.state: Any = None
+        self._clock, self._checked = 0, False
         self._luck: torch.Generator | Streams | None = None
 
     # ------------------------------------------------------------------ luck
@@ -123,18 +124,19 @@ class Simulation:
             If no economy can be in the state.
         """
         fresh = self._drawn(self.economy.reset) if state is None else self._given(state)
+        horizon = NEVER if self.horizon is None else self.horizon
         if where is None:
             block = np.arange(self.copies) // (self.copies // self.stagger)
-            self.age = block * (self.horizon or 0) // self.stagger
+            self._clock, self.ends = 0, horizon - block * horizon // self.stagger
         else:
-            self.age[where] = 0
+            self.ends[where] = self._clock + horizon
             new = torch.from_numpy(where)
             fresh = map_state(
                 lambda x, old: torch.where(new.reshape(-1, *[1] * (x.dim() - 1)), x, old),
                 fresh,
                 self.state,
             )
-        self.state = fresh
+        self.state, self._next = fresh, int(self.ends.min())
         if self.regret is not None:
             self.regret.begin(fresh, where)
 
@@ -150,44 +152,59 @@ class Simulation:
 
         return type(state)(**{name: own(getattr(state, name), s) for name, s in shapes.items()})
 
-    @torch.no_grad()
     def look(self) -> Tensor:
         """What the seat sees, float32 (copies, features), in memory that is not the state's."""
         sight = self.economy.sights(self.state)[self.seat.name]
         row = self.seat.look(sight).squeeze(-2)
-        return row.clone() if row.dtype == torch.float32 else row.float()
+        return self._apart({"": row})[""].float()
 
-    @torch.no_grad()
     def step(self, actions: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         """A period: rewards (copies,) and quantities of the period (copies, ...).
 
         Parameters
         ----------
         actions : ndarray, shape (copies, n_actions), as the seat has them
+
+        Raises
+        ------
+        ValueError
+            If one is no number, or is not feasible.
         """
         seat, economy = self.seat, self.economy
-        chosen = torch.from_numpy(actions).reshape(self.copies, 1, seat.n_actions)
-        if seat.choices is None:
-            chosen = chosen.to(self.dtype)
-        elif chosen.dtype != torch.int64:
-            chosen = chosen.long()
+        kind = self.dtype if seat.choices is None else torch.int64
+        chosen = torch.from_numpy(actions).reshape(self.copies, 1, seat.n_actions).to(kind)
         physical = seat.physical(chosen).to(self.dtype)
         before, shocks = self.state, self._drawn(economy.draw)
-        step = economy.step(before, {seat.name: physical}, shocks)
-        self.state = step.state
-        self.age += 1
+        # Shapes and types are those of the first period, in which they are checked.
+        period = economy.transition if self._checked else economy.step
+        step = period(before, {seat.name: physical}, shocks)
+        self.state, self._checked = step.state, True
+        self._clock += 1
         reward = step.rewards[seat.name]
         reward = reward.squeeze(-1) if reward.shape[-1] == 1 else reward.mean(-1)
-        info = step.info
+        info = self._apart(step.info)
         if self.regret is not None:
             info = info | {"action": physical, "reference": seat.own(self.regret.policy, before)}
             self.regret.add(reward, shocks)
         return reward, info
 
+    def _apart(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same in memory that is not the state's, as others may write into what they get."""
+        held = {x.untyped_storage().data_ptr() for x in self.state}
+        return {
+            name: x.clone() if x.untyped_storage().data_ptr() in held else x
+            for name, x in tensors.items()
+        }
+
+    @property
+    def some_over(self) -> bool:
+        """Whether an episode is cut now."""
+        return self._clock >= self._next
+
     @property
     def over(self) -> np.ndarray:
         """Which episodes are cut now, shape (copies,)."""
-        return self.age >= (math.inf if self.horizon is None else self.horizon)
+        return self.ends <= self._clock
 
 
 def judged_by(regret: bool, reference: Any) -> Any:

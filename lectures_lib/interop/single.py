@@ -93,6 +93,7 @@ class Gym(gymnasium.Env[np.ndarray, Any]):
         """The economy's, of batch shape (1,)."""
         return self._simulation.state
 
+    @torch.no_grad()
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Begin an episode.
 
@@ -114,6 +115,7 @@ class Gym(gymnasium.Env[np.ndarray, Any]):
         self._simulation.begin(state=(options or {}).get("state"))
         return self._simulation.look()[0].numpy(), {}
 
+    @torch.no_grad()
     def step(self, action: Any):
         """A period.
 
@@ -131,7 +133,7 @@ class Gym(gymnasium.Env[np.ndarray, Any]):
             If an action is no number, or not feasible.
         """
         reward, info = self._simulation.step(np.asarray(action))
-        over = bool(self._simulation.over[0])
+        over = self._simulation.some_over
         told: dict[str, Any] = {
             name: x.item() if x.dim() == 1 else x[0].numpy().copy() for name, x in info.items()
         }

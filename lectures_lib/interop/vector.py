@@ -89,13 +89,14 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_action_space = action_space(seat)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._ended = np.zeros(self.num_envs, dtype=bool)
+        self._ended: np.ndarray | None = None
 
     @property
     def state(self) -> Any:
         """The economies', of batch shape (copies,)."""
         return self._simulation.state
 
+    @torch.no_grad()
     def reset(
         self,
         *,
@@ -134,9 +135,11 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             expected = f"an array of {self.num_envs} bool, after a first reset of all copies"
             require(fits, "reset_mask", mask, expected)
         self._simulation.begin(mask, options.get("state"))
-        self._ended = self._ended & ~mask if mask is not None else np.zeros_like(self._ended)
+        still = None if mask is None or self._ended is None else self._ended & ~mask
+        self._ended = still if still is not None and still.any() else None
         return self._simulation.look().numpy(), {}
 
+    @torch.no_grad()
     def step(self, actions: np.ndarray):
         """A period of all copies.
 
@@ -159,38 +162,42 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         ValueError
             If an action is no number, or not feasible; or a copy has ended and was not reset.
         """
-        simulation, ended, new = self._simulation, self._ended, np.zeros(self.num_envs, dtype=bool)
-        if ended.any():
-            if self.mode == AutoresetMode.DISABLED:
-                raise ValueError(
-                    f"the episodes of the copies {np.flatnonzero(ended)[:5].tolist()}... are over: "
-                    "reset(options={'reset_mask': terminations | truncations}) begins them anew."
-                )
-            new = ended
-        if new.all():
+        simulation, nobody = self._simulation, np.zeros(self.num_envs, dtype=bool)
+        new = self._ended  # None, nearly always, and then nothing more is asked
+        if new is not None and self.mode == AutoresetMode.DISABLED:
+            raise ValueError(
+                f"the episodes of the copies {np.flatnonzero(new)[:5].tolist()}... are over: "
+                "reset(options={'reset_mask': terminations | truncations}) begins them anew."
+            )
+        if new is not None and new.all():
             simulation.begin(new)
-            self._ended = np.zeros_like(new)
+            self._ended = None
             zero = np.zeros(self.num_envs, dtype=np.float32)
-            return simulation.look().numpy(), zero, self._ended.copy(), self._ended.copy(), {}
+            return simulation.look().numpy(), zero, nobody, nobody.copy(), {}
         reward, quantities = simulation.step(np.asarray(actions))
-        rewards = reward.numpy()
-        if new.any():
+        rewards, known = reward.numpy(), np.ones(self.num_envs, dtype=bool)
+        if new is not None:
             simulation.begin(new)
-            rewards = np.where(new, 0, rewards)
-        truncated = simulation.over
-        info = {name: x.numpy().copy() for name, x in quantities.items()}
-        regret = simulation.regret
-        if regret is not None and truncated.any():
-            info["regret"] = np.where(truncated, regret.value.numpy(), np.nan)
+            rewards, known = np.where(new, 0, rewards), ~new
+        info = {name: x.numpy() for name, x in quantities.items()}
         observations = simulation.look().numpy()
-        if truncated.any() and self.mode == AutoresetMode.SAME_STEP:
-            simulation.begin(truncated)
-            info = _final(info, observations, truncated)
+        self._ended = over = simulation.over if simulation.some_over else None
+        if over is None:
+            return observations, rewards, nobody, nobody.copy(), _told(info, known)
+        if simulation.regret is not None:
+            info["regret"] = np.where(over, simulation.regret.value.numpy(), np.nan)
+        if self.mode == AutoresetMode.SAME_STEP:
+            simulation.begin(over)
+            self._ended, info = None, _final(info, observations, over)
             observations = simulation.look().numpy()
         else:
-            self._ended = truncated
-            info |= {f"_{name}": ~new for name in info}
-        return observations, rewards, np.zeros_like(truncated), truncated.copy(), info
+            info = _told(info, known)
+        return observations, rewards, nobody, over.copy(), info
+
+
+def _told(info, known):
+    """Quantities, each with the mask of the copies of which it is known."""
+    return info | {f"_{name}": known for name in info}
 
 
 def _final(info, observations, ended):
@@ -198,11 +205,9 @@ def _final(info, observations, ended):
     last = np.full(len(ended), None, dtype=object)
     for i in np.flatnonzero(ended):  # as Gymnasium has it: an array of arrays
         last[i] = observations[i]
-    final = info | {f"_{name}": ended.copy() for name in info}
     going = {name: x for name, x in info.items() if name != "regret"}
     return (
         {"final_obs": last, "_final_obs": ended.copy()}
-        | {"final_info": final, "_final_info": ended.copy()}
-        | going
-        | {f"_{name}": ~ended for name in going}
+        | {"final_info": _told(info, ended.copy()), "_final_info": ended.copy()}
+        | _told(going, ~ended)
     )

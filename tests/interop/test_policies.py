@@ -193,7 +193,12 @@ def test_an_economy_that_is_not_the_librarys():
         (
             lambda: policy_of(lambda x: x, Planner())(states(Planner())),
             ValueError,
-            r"role 'planner' returned a shape of \(6, 3\) for 6 observations: expected 1 actions",
+            r"returned torch.float32 of shape \(6, 3\) for 6 observations: expected 1 actions for each",
+        ),
+        (
+            lambda: policy_of(lambda x: x, Monopolist())(states(Monopolist())),
+            ValueError,
+            "expected 1 whole numbers, or 11 values of each choice, for each",
         ),
         (
             lambda: policy_of(lambda x: np.nan * x[:, :1], Planner())(states(Planner())),
