@@ -50,7 +50,7 @@ class StableBaselines(VecEnv):
         )
 
     def reset(self) -> np.ndarray:
-        """Begin episodes in all copies, with the seed that :meth:`seed` was given, if it was."""
+        """Begin episodes in all copies, with the seed that `seed` was given, if it was."""
         observations, _ = self.vector.reset(seed=self._seeds[0])
         self._reset_seeds()
         return observations

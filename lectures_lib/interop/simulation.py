@@ -168,8 +168,10 @@ class Simulation:
         Raises
         ------
         ValueError
-            If one is no number, or is not feasible.
+            If one is no number, or is not feasible; or no episode has begun.
         """
+        if self.state is None:
+            raise ValueError("no episode has begun: expected reset() before the first step().")
         seat, economy = self.seat, self.economy
         kind = self.dtype if seat.choices is None else torch.int64
         chosen = torch.from_numpy(actions).reshape(self.copies, 1, seat.n_actions).to(kind)

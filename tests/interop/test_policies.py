@@ -193,7 +193,7 @@ def test_an_economy_that_is_not_the_librarys():
         (
             lambda: policy_of(lambda x: x, Planner())(states(Planner())),
             ValueError,
-            r"returned torch.float32 of shape \(6, 3\) for 6 observations: expected 1 actions for each",
+            r"returned torch.float32 of shape \(6, 3\) for 6 observations: expected 1 actions for",
         ),
         (
             lambda: policy_of(lambda x: x, Monopolist())(states(Monopolist())),

@@ -126,6 +126,11 @@ def test_others_keep_to_their_policy_and_the_rule_may_be_the_games():
     assert info["reference"] == pytest.approx(0.1) and info["action"] == pytest.approx(0.5)
 
 
+def test_an_episode_has_to_begin():
+    with pytest.raises(ValueError, match=r"expected reset\(\) before the first step"):
+        Gym(Planner()).step(np.zeros(1, np.float32))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

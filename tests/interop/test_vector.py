@@ -198,6 +198,10 @@ def test_gymnasium_makes_it_by_name():
     wrapped = gymnasium.wrappers.vector.RecordEpisodeStatistics(env)
     wrapped.reset(seed=0)
     assert wrapped.step(env.action_space.sample())[1].shape == (3,)
+    # Gymnasium's own vector of environments has the luck that our seeds of copies have.
+    theirs = gymnasium.make_vec("lectures_lib/Planner-v0", num_envs=3, vectorization_mode="sync")
+    first, _ = VectorGym(Planner(), 3).reset(seed=[4, 5, 6])
+    assert np.array_equal(theirs.reset(seed=4)[0], first)
 
 
 @every_view
