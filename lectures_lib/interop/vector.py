@@ -79,12 +79,12 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         known = [mode.value for mode in AutoresetMode]
         given = isinstance(autoreset, AutoresetMode) or autoreset in known
         require(given, "autoreset", autoreset, f"one of {known}")
-        self.economy, self.mode = economy, AutoresetMode(autoreset)
+        self.economy, self.autoreset_mode = economy, AutoresetMode(autoreset)
         self._simulation = Simulation(
             seat, num_envs, common, judged_by(regret, reference), horizon, stagger, dtype
         )
         self.num_envs = self._simulation.copies
-        self.metadata = type(self).metadata | {"autoreset_mode": self.mode}
+        self.metadata = type(self).metadata | {"autoreset_mode": self.autoreset_mode}
         self.single_observation_space = observation_space(seat)
         self.single_action_space = action_space(seat)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -164,7 +164,7 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         simulation, nobody = self._simulation, np.zeros(self.num_envs, dtype=bool)
         new = self._ended  # None, nearly always, and then nothing more is asked
-        if new is not None and self.mode == AutoresetMode.DISABLED:
+        if new is not None and self.autoreset_mode == AutoresetMode.DISABLED:
             raise ValueError(
                 f"the episodes of the copies {np.flatnonzero(new)[:5].tolist()}... are over: "
                 "reset(options={'reset_mask': terminations | truncations}) begins them anew."
@@ -186,7 +186,7 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             return observations, rewards, nobody, nobody.copy(), _told(info, known)
         if simulation.regret is not None:
             info["regret"] = np.where(over, simulation.regret.value.numpy(), np.nan)
-        if self.mode == AutoresetMode.SAME_STEP:
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
             simulation.begin(over)
             self._ended, info = None, _final(info, observations, over)
             observations = simulation.look().numpy()
