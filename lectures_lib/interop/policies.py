@@ -72,7 +72,7 @@ def policy_of(
         require(name in known, "role", name, f"one of {known}")
     missing = [name for name in known if name not in model]
     expected = f"what the roles {missing} do, such as solve(economy).policy"
-    require(bool(others) or not missing, "others", others, expected)
+    require(others is not None or not missing, "others", others, expected)
     seats = {
         name: Seat(
             economy, name, _written(one) if actions == "auto" else actions, False if apart else None

@@ -184,9 +184,9 @@ class Simulation:
         self._clock += 1
         reward = step.rewards[seat.name]
         reward = reward.squeeze(-1) if reward.shape[-1] == 1 else reward.mean(-1)
-        info = self._apart(step.info)
+        reward, info = self._apart({"": reward})[""], self._apart(step.info)
         if self.regret is not None:
-            info = info | {"action": physical, "reference": seat.own(self.regret.policy, before)}
+            info |= {"action": physical, "reference": seat.own(self.regret.policy, before)}
             self.regret.add(reward, shocks)
         return reward, info
 

@@ -174,7 +174,11 @@ class VectorGym(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self._ended = None
             zero = np.zeros(self.num_envs, dtype=np.float32)
             return simulation.look().numpy(), zero, nobody, nobody.copy(), {}
-        reward, quantities = simulation.step(np.asarray(actions))
+        actions = np.asarray(actions)
+        if new is not None:
+            actions = actions.copy()
+            actions[new] = actions[~new][0]  # what is ignored need not be feasible
+        reward, quantities = simulation.step(actions)
         rewards, known = reward.numpy(), np.ones(self.num_envs, dtype=bool)
         if new is not None:
             simulation.begin(new)

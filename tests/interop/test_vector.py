@@ -134,7 +134,8 @@ def test_some_copies_begin_anew_and_others_go_on(mode):
     env.reset(seed=0)
     lived, waiting = np.array([0, 0, 1, 1, 2, 2]), np.zeros(6, dtype=bool)
     for _ in range(9):
-        _, rewards, _, truncated, info = env.step(np.zeros((6, 1), np.float32))
+        ignored = np.where(waiting, np.nan, 0).astype(np.float32).reshape(6, 1)
+        _, rewards, _, truncated, info = env.step(ignored)
         lived = np.where(waiting, 0, lived + 1)
         assert np.array_equal(truncated, lived == 3)
         assert np.array_equal(rewards == 0, waiting)
