@@ -29,6 +29,32 @@ class Relative(VecEnvWrapper):
         return seen, (groups - groups.mean(1, keepdim=True)).flatten().numpy(), over, infos
 
 
+def environment(
+    economy, groups: int, replicates: int, *, common: bool, relative: bool, episode: int
+) -> VecEnv:
+    """Groups of replicates, that begin at ages of their own, so that not all end at once.
+
+    Parameters
+    ----------
+    economy : Economy
+    groups, replicates : int
+    common : bool
+        Whether the replicates of a group begin in the same state and receive the same shocks.
+    relative : bool
+        Whether rewards are differences from the group's mean.
+    episode : int
+        Periods after which an episode is cut.
+    """
+    env = StableBaselines(
+        economy,
+        groups * replicates,
+        horizon=episode,
+        stagger=groups,
+        common=replicates if common else 1,
+    )
+    return Relative(env, replicates) if relative else env
+
+
 class _Judge(BaseCallback):
     """Notes the policy error from time to time."""
 
@@ -56,17 +82,14 @@ def learn_elsewhere(cell: Cell, setting: dict, seed: int, steps: int, points: in
         The deterministic policy in the form that `evaluate` takes, and its errors on the way.
     """
     s, (economy, _) = dict(setting), economy_of(cell.economy)
-    groups, replicates = s.pop("groups"), s.pop("replicates")
-    # Groups begin at ages of their own, so that not all end at once.
-    env: VecEnv = StableBaselines(
+    env = environment(
         economy,
-        groups * replicates,
-        horizon=s.pop("episode"),
-        stagger=groups,
-        common=replicates if cell.has("common", s) else 1,
+        s.pop("groups"),
+        s.pop("replicates"),
+        common=cell.has("common", s),
+        relative=s.pop("relative"),
+        episode=s.pop("episode"),
     )
-    if s.pop("relative"):
-        env = Relative(env, replicates)
     if s.pop("normalise"):
         env = VecNormalize(env, gamma=economy.discount)
     if s.pop("decay"):

@@ -144,7 +144,7 @@ class Seat:
             return torch.tensor(role.choices, dtype=torch.float64)[x]
         if self.kind == "physical":
             self._require_feasible(x)
-            return x
+            return x.clone()  # a state may remember it, and who has written it may write again
         share = torch.add(0.5, x, alpha=0.5).clamp_(LEAST, 1 - LEAST)
         # No number is left by what cuts, and to add up costs less than to look at each.
         if not math.isfinite(share.sum()):

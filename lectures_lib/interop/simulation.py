@@ -77,6 +77,7 @@ class Simulation:
         self.regret = None if reference is None else Regret(seat, reference)
         self.state: Any = None
         self._clock, self._checked = 0, False
+        self._shared: dict[str, bool] = {}
         self._luck: torch.Generator | Streams | None = None
 
     # ------------------------------------------------------------------ luck
@@ -156,7 +157,7 @@ class Simulation:
         """What the seat sees, float32 (copies, features), in memory that is not the state's."""
         sight = self.economy.sights(self.state)[self.seat.name]
         row = self.seat.look(sight).squeeze(-2)
-        return self._apart({"": row})[""].float()
+        return self._apart({"what is seen": row})["what is seen"].float()
 
     def step(self, actions: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         """A period: rewards (copies,) and quantities of the period (copies, ...).
@@ -184,7 +185,8 @@ class Simulation:
         self._clock += 1
         reward = step.rewards[seat.name]
         reward = reward.squeeze(-1) if reward.shape[-1] == 1 else reward.mean(-1)
-        reward, info = self._apart({"": reward})[""], self._apart(step.info)
+        info = self._apart(step.info | {"what is earned": reward})
+        reward = info.pop("what is earned")
         if self.regret is not None:
             info |= {"action": physical, "reference": seat.own(self.regret.policy, before)}
             self.regret.add(reward, shocks)
@@ -192,11 +194,12 @@ class Simulation:
 
     def _apart(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The same in memory that is not the state's, as others may write into what they get."""
-        held = {x.untyped_storage().data_ptr() for x in self.state}
-        return {
-            name: x.clone() if x.untyped_storage().data_ptr() in held else x
-            for name, x in tensors.items()
-        }
+        for name in tensors.keys() - self._shared.keys():
+            # It lies in the rules of an economy, and is looked up once.
+            place = tensors[name].untyped_storage().data_ptr()
+            held = {x.untyped_storage().data_ptr() for x in self.state}
+            self._shared[name] = place in held
+        return {name: x.clone() if self._shared[name] else x for name, x in tensors.items()}
 
     @property
     def some_over(self) -> bool:

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from registry import ECONOMIES, neutral_policy, of, views
 
 import lectures_lib.interop  # noqa: F401  # it tells Gymnasium of the economies
-from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
+from lectures_lib.economies import Bertrand, BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import simulate
 from lectures_lib.interop import Gym
 from lectures_lib.interop.seat import seat_of
@@ -75,6 +75,17 @@ def test_what_an_environment_gives_is_not_the_state():
     for array in (seen, *(x for x in info.values() if isinstance(x, np.ndarray))):
         array[...] = 7
     assert all(torch.equal(x, y) for x, y in zip(before, env.state, strict=True))
+
+
+def test_an_action_may_be_written_over_when_it_is_done():
+    economy = Bertrand(on_grid=False)
+    rule = FixedAction(economy, 1.5)
+    env = Gym(economy, rule, actions="physical", dtype=torch.float64)
+    env.reset(seed=0)
+    action = np.array([1.6])
+    env.step(action)
+    action[:] = 9
+    assert env.state.last.flatten().tolist() == [1.6, 1.5]
 
 
 # ---------------------------------------------------------------------- the judge
