@@ -1,5 +1,5 @@
-# make book | test | test-pages | test-rounding | test-oldest | test-notebooks | execute | lab |
-#      bench | notebooks | clean
+# make book | test | test-pages | test-rounding | test-rounding-SSE | test-rounding-AVX2 |
+#      test-oldest | test-notebooks | execute | lab | bench | notebooks | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
@@ -20,7 +20,8 @@ ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: book test test-pages test-rounding test-oldest test-notebooks execute lab bench notebooks clean
+.PHONY: book test test-pages test-rounding test-rounding-SSE test-rounding-AVX2 test-oldest
+.PHONY: test-notebooks execute lab bench notebooks clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -38,20 +39,17 @@ test-pages: .venv/installed
 	@if [ -z "$$(which $(BROWSERS))" ] && [ "$$(id -u)" = 0 ] && [ -n "$$(which apt-get)" ]; then \
 	  apt-get update -qq && apt-get install -qq --no-install-recommends \
 	  chromium fonts-dejavu-core || echo "No browser could be installed: its tests are skipped."; fi
-	$(BIN)/python -m pytest tests/pages
-
-define test-rounded
-$(ONE_THREAD) $1 $(BIN)/python -m pytest tests/test_markov.py tests/test_networks.py \
-  tests/economies tests/solvers tests/evaluation -n 2
-$(ONE_THREAD) $1 $(BIN)/python -m pytest --nbval-lax book/framework/planner.ipynb \
-  book/framework/market.ipynb -n 2 --dist loadscope --nbval-cell-timeout=600 -p no:cacheprovider
-endef
+	$(BIN)/python -m pytest tests/pages -n 2 --dist loadgroup
 
 # Economies, solvers, measures and two chapters, as machines would have it that are not this one.
-test-rounding: .venv/installed
+test-rounding: test-rounding-SSE test-rounding-AVX2
 	$(BIN)/python -m pytest tests/test_rounding.py
-	$(call test-rounded,$(ROUNDING_SSE))
-	$(call test-rounded,$(ROUNDING_AVX2))
+
+test-rounding-SSE test-rounding-AVX2: test-rounding-%: .venv/installed
+	$(ONE_THREAD) $(ROUNDING_$*) $(BIN)/python -m pytest tests/test_markov.py \
+	  tests/test_networks.py tests/economies tests/solvers tests/evaluation -n 2
+	$(ONE_THREAD) $(ROUNDING_$*) $(BIN)/python -m pytest --nbval-lax book/framework/planner.ipynb \
+	  book/framework/market.ipynb -n 2 --dist loadscope --nbval-cell-timeout=600 -p no:cacheprovider
 
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed

@@ -51,6 +51,11 @@ def factor(without: float, having: float) -> str:
     return f"{times:.1f}" if times < 10 else f"{times:.0f}"
 
 
+def collapsed(cell: dict) -> str:
+    """How many seeds' markets fell to nothing, of how many."""
+    return f"{cell['collapsed'] * cell['seeds']:.0f} of {cell['seeds']}"
+
+
 @cache
 def findings() -> dict[str, str]:
     """The numbers of the front page, each as it is printed there."""
@@ -67,6 +72,10 @@ def findings() -> dict[str, str]:
         for name in PRIVILEGES.values()
     }
     best = stored("factorial")["effects"]["planner: common, others at their best"]
+    marl, sellers, information = stored("marl"), stored("sellers"), stored("information")
+    post = {f: sellers[f"trading_post_{f}"] for f in (2, 3, 5)}
+    careful = marl["deep_how"]["common random numbers"]
+    half = information["half"]
     return {
         "constant-loss": percent(constant["loss"]),
         "constant-error": percent(constant["policy_error"]),
@@ -93,6 +102,20 @@ def findings() -> dict[str, str]:
         "reported-capital": f"{middle(market['published']['N = 2'], 'capital'):.1f}",
         "cartel-capital": f"{exact['monopsony']['capital']:.1f}",
         "nash-capital": f"{exact['nash']['capital']:.1f}",
+        "tables-gain": f"{100 * marl['baseline']['two firms']['gain']:.0f}%",
+        "deep-gain": f"{100 * median(marl['deep_memory']['PPO']['gain']):.0f}%",
+        "careful-gain": f"{100 * median(careful['gain']):.0f}%",
+        "careful-departure": percent(max(careful["departure"])),
+        "post-miss": percent(
+            max(abs(row["to_capital"]) for f in post for row in post[f][f"F = {f}"])
+        ),
+        "post-two": f"{post[2]['F = 2, exact']['markup']:.1f}",
+        "post-five": f"{post[5]['F = 5, exact']['markup']:.1f}",
+        "post-collapsed": collapsed(sellers["trading_post_credit"]["firms as one"]),
+        "post-stayed": collapsed(sellers["trading_post_credit"]["own gain"]),
+        "known": percent(middle(half["constant cost"], "value")),
+        "known-cost": percent(middle(half["cost process"], "value")),
+        "known-learned": percent(middle(half["constant cost"], "unlearned")),
     }
 
 

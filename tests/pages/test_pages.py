@@ -104,7 +104,11 @@ ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 SCROLLING = {"runOnly": "scrollable-region-focusable"}
 
 
-@pytest.fixture(scope="module", params=PAGES or [None])
+# Where several processes share the pages, each page is opened by one of them.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in PAGES or [None]],
+)
 def page(request, address, browser):
     """What is found on a page, looked at in all the ways that the tests ask about."""
     found = SimpleNamespace(name=request.param, said=[], asked=[], widths={}, violations=[])
