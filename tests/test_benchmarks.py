@@ -110,6 +110,16 @@ def test_nothing_is_said_of_the_origin_of_what_is_not_stored(name):
     assert stored(name).get("made", {}).keys() == stored(name).keys() - {"made"}
 
 
+def test_environments_of_other_libraries_cost_little_beside_the_economy():
+    rows = stored("libraries")["interfaces"]
+    for label, row in rows.items():
+        bound = {"VectorGym": 1.2, "Gym": 3}.get(label.split(": ")[1])
+        if bound is not None:
+            assert row["beside the bare economy"] <= bound
+        if bound == 1.2:
+            assert row["million steps per second"] >= 1
+
+
 def judge(policy):
     return evaluate(policy, ECONOMY, solve(ECONOMY), seed=12345)
 

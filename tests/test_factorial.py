@@ -199,13 +199,13 @@ def test_an_interval_covers_as_often_as_it_says():
 # ---------------------------------------------------------------------- another library
 def environment(**changes):
     rivals = pytest.importorskip("benchmarks.factorial.rivals", reason="stable-baselines3")
-    settings = {"common_shocks": True, "relative": False, "episode": 5} | changes
-    return rivals.EconomyVecEnv(BrockMirman(), 2, 3, seed=0, **settings)
+    settings = {"common": True, "relative": False, "episode": 5} | changes
+    return rivals.environment(BrockMirman(), 2, 3, **settings)
 
 
 def test_replicates_that_do_the_same_have_the_same_luck_if_shocks_are_common():
     for common in (True, False):
-        env = environment(common_shocks=common)
+        env = environment(common=common)
         env.reset()
         for _ in range(7):
             seen, rewards, _, _ = env.step(np.zeros((6, 1), np.float32))

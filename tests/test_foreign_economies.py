@@ -26,8 +26,9 @@ from foreign import (
 import lectures_lib.agents
 import lectures_lib.economies
 import lectures_lib.evaluation
+import lectures_lib.interop
 import lectures_lib.solvers
-from lectures_lib import agents, evaluation, plotting, solvers
+from lectures_lib import agents, evaluation, interop, plotting, solvers
 from lectures_lib.economies import (
     Alone,
     Discretised,
@@ -110,6 +111,45 @@ LACKING = {"QLearning": NO_TABLES} | dict.fromkeys(("DQN", "VDN", "QMIX"), NO_CH
 TEAM = dict.fromkeys(("no shocks", "aggregate", "weather"), "Saver's role 'saver' is a team")
 NOT_FOR = dict.fromkeys(FOREIGN, "is for a .*got .*(Saver|Gambler).*solve")
 DRAWN = dict.fromkeys(FOREIGN, "(Saver|Gambler) has no .*decision_rules")
+
+
+def single(economy):
+    env = interop.Gym(economy)
+    seen, _ = env.reset(seed=0)
+    return [seen, *env.step(np.zeros(1, np.float32))[:2]]
+
+
+def many(economy):
+    env = interop.VectorGym(economy, 3)
+    seen, _ = env.reset(seed=0)
+    return [seen, *env.step(np.zeros((3, 1), np.float32))[:2]]
+
+
+def baselines(economy):
+    env = interop.StableBaselines(economy, 3)
+    env.seed(0)
+    return [env.reset(), *env.step(np.zeros((3, 1), np.float32))[:2]]
+
+
+def at_once(economy):
+    env = interop.Parallel(economy)
+    seen, _ = env.reset(seed=0)
+    actions = dict.fromkeys(env.agents, np.zeros(1, np.float32))
+    return [*seen.values(), *env.step(actions)[1].values()]
+
+
+def in_turn(economy):
+    env = interop.Turns(economy)
+    env.reset(seed=0)
+    for agent in env.agents:
+        assert env.agent_selection == agent
+        env.step(np.zeros(1, np.float32))
+    return [env.last()[0], *env.rewards.values()]
+
+
+def foreign_agent(economy):
+    policy = interop.policy_of(lambda seen: 0 * seen[:, :1] - 0.5, economy, actions="unit")
+    return list(policy(states(economy)).values())
 
 
 def regime_of(economy):
@@ -219,6 +259,13 @@ USES = {
         lambda e: [evaluation.value_of_information(policy_of(e), e, paths=8).value],
         dict.fromkeys(FOREIGN, "role='uninformed': expected one of"),
     ),
+    # ---------------------------------------------------------------- other libraries
+    "interop.Gym": (single, {}),
+    "interop.VectorGym": (many, {}),
+    "interop.StableBaselines": (baselines, {}),
+    "interop.Parallel": (at_once, {}),
+    "interop.Turns": (in_turn, {}),
+    "interop.policy_of": (foreign_agent, {}),
     # ---------------------------------------------------------------- figures of policies
     "plotting.decision_rules": (figure(plotting.decision_rules), DRAWN),
     "plotting.ergodic_distributions": (
@@ -248,12 +295,14 @@ NO_USE = {
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
     "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "interop": "ModelPolicy",
 }
 ROOMS = {
     "economies": lectures_lib.economies,
     "agents": lectures_lib.agents,
     "solvers": lectures_lib.solvers,
     "evaluation": lectures_lib.evaluation,
+    "interop": lectures_lib.interop,
 }
 
 

@@ -88,8 +88,8 @@ class Alone(Derived):
         now = next(k for k, stage in enumerate(stages) if self.role in stage)
         return tuple(name for stage in stages[:now] for name in stage)
 
-    def _moved(self, state) -> dict[str, Tensor]:
-        """What has been done before the agent's turn."""
+    def moved_before(self, state) -> dict[str, Tensor]:
+        """What the policy has done before the agent's turn, by role; nothing where it is first."""
         if not self._earlier:
             return {}
         actions = in_actions(self.economy, self.policy(state))
@@ -108,11 +108,11 @@ class Alone(Derived):
 
     def sights(self, state, moved=None):
         """What the agent sees in the original economy, the others included."""
-        return self._own(self.economy.sights(state, self._moved(state)))
+        return self._own(self.economy.sights(state, self.moved_before(state)))
 
     def observe_centrally(self, state, moved=None):
         """What a critic of the agent may see."""
-        return self._own(self.economy.observe_centrally(state, self._moved(state)))
+        return self._own(self.economy.observe_centrally(state, self.moved_before(state)))
 
     # ------------------------------------------------------------------ what happens
     def actions(self, state, actions, moved=None) -> dict[str, Tensor]:

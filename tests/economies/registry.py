@@ -21,7 +21,9 @@ from lectures_lib.economies import (
     PostedPrice,
     TradingPost,
     TwoStep,
+    play,
 )
+from lectures_lib.economies.play import neutral
 
 ECONOMIES = {
     "Planner()": Planner(),
@@ -157,3 +159,22 @@ def apart(economy, state, seed=5):
 
 def close(a, b, rtol=1e-13):
     torch.testing.assert_close(a, b, rtol=rtol, atol=0)
+
+
+def neutral_policy(economy):
+    """Everybody does what a raw zero stands for."""
+    return lambda state, moved=None: play(economy, state, neutral(economy), moved).actions
+
+
+def views(economies):
+    """Each place from which a single one may decide: the arguments of an environment, by name."""
+    found = {}
+    for name, economy in economies.items():
+        roles = {n: r for n, r in economy.roles.items() if r.follows is None}
+        for role, r in roles.items():
+            alone = len(economy.roles) == 1 and (r.team or r.n_agents == 1)
+            others = {} if alone else {"policy": neutral_policy(economy), "role": role}
+            found[f"{name} {role}"] = {"economy": economy, **others}
+        if not alone and r.n_agents > 1:
+            found[f"{name} last {role}"] = {**found[f"{name} {role}"], "agent": r.n_agents - 1}
+    return found
