@@ -95,8 +95,11 @@ def broadcast(batch, other, what: str) -> torch.Size:
     ValueError
         If they do not; the message names the second, `what`.
     """
-    if batch == other:
-        return batch  # nearly always, and much faster
+    # Nearly always, and much faster.
+    if batch == other or not other:
+        return batch
+    if not batch:
+        return other
     try:
         return torch.broadcast_shapes(batch, other)
     except RuntimeError:

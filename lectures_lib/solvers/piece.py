@@ -17,6 +17,9 @@ from .settling import settle
 
 # Newton steps within a period, at most.
 STEPS = 60
+# A step within a period is the last if it is no larger than the first, relative to usual investment;
+# or than the second, if it was Newton's own, because the error that it leaves is about its square.
+LAST_STEP, LAST_NEWTON_STEP = 1e-11, 1e-6
 # Steps of plain time iteration before Newton's first, and after one that does not help.
 PLAIN = 6
 # Images of the unknown, at most.
@@ -86,15 +89,24 @@ class Piece:
     def solve_plan(self, plan, capital, income, index, prepared, bounded):
         """Plans without gaps, by a safeguarded semismooth Newton method at many points at once."""
         plan, todo = plan.clone(), torch.arange(len(plan))
+        # What several households maximise together may be nearly flat, where squares are no guide.
+        squares = not self.conditions.joint or plan[0].numel() == 1
         for _ in range(STEPS):
             now, funds = plan[todo], income[todo]
             gap, jacobian = self.gap(now, capital[todo], funds, index[todo], prepared, bounded)
+            curved = jacobian
             if self.conditions.joint:
-                jacobian = self._curved(jacobian, gap, now, funds, bounded)
-            step = torch.linalg.solve(jacobian, gap).reshape(now.shape)
-            step = self._feasible(step, now, capital[todo], funds, bounded)
-            plan[todo] = now - step
-            left = step.abs().flatten(1).amax(-1) > 1e-11 * self.unit
+                curved = self._curved(jacobian, gap, now, funds, bounded)
+            newton = torch.linalg.solve(curved, gap).reshape(now.shape)
+            step = self._feasible(newton, now, capital[todo], funds, bounded)
+            new = now - step
+            plan[todo] = new
+            size = step.abs().flatten(1).amax(-1)
+            left = size > LAST_STEP * self.unit
+            if squares and curved is jacobian:
+                # A constraint that begins or ceases to bind makes another system of equations.
+                other = (step != newton) | ((now > 0) != (new > 0))
+                left &= (size > LAST_NEWTON_STEP * self.unit) | other.flatten(1).any(-1)
             todo = todo[left]
             if not len(todo):
                 break
