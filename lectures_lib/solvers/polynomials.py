@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
@@ -107,11 +107,8 @@ class Polynomials:
             # T_{n+j} = 2 T_n T_j - T_{n-j} doubles their number at once.
             more = 2 * terms[..., n:] * terms[..., 1:] - terms[..., :n].flip(-1)
             terms = torch.cat((terms, more), -1)
-        product = None
-        for single, powers in zip(terms.unbind(-2), self.powers.unbind(-1), strict=True):
-            column = single.index_select(-1, powers)
-            product = column if product is None else product * column
-        return product
+        each = zip(terms.unbind(-2), self.powers.unbind(-1), strict=True)
+        return reduce(torch.mul, [single.index_select(-1, powers) for single, powers in each])
 
     def inside(self, capital: Tensor) -> Tensor:
         """Whether stocks (..., stocks) lie in the box."""
