@@ -95,10 +95,11 @@ def broadcast(batch, other, what: str) -> torch.Size:
     ValueError
         If they do not; the message names the second, `what`.
     """
-    # Nearly always, and much faster.
-    if batch == other or not other:
+    # Nearly always one shape ends in the other, and to see that is much faster.
+    more = len(batch) - len(other)
+    if more >= 0 and batch[more:] == other:
         return batch
-    if not batch:
+    if more < 0 and other[-more:] == batch:
         return other
     try:
         return torch.broadcast_shapes(batch, other)
