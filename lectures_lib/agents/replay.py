@@ -67,7 +67,12 @@ class Replay:
             lambda _, g: torch.randint(len(self), (n,), generator=g, device=g.device)
         )
         run = torch.arange(len(index), device=index.device).unsqueeze(-1)
-        return {name: x[run, index] for name, x in self.fields.items()}
+        rows = (index + self.capacity * run).flatten()
+        # Whole rows are copied several times as fast as they are gathered by two indices.
+        return {
+            name: x.flatten(0, 1).index_select(0, rows).unflatten(0, index.shape)
+            for name, x in self.fields.items()
+        }
 
     def state_dict(self) -> dict:
         """Everything that is remembered."""

@@ -291,10 +291,11 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
         -------
         Accounts
         """
+        total = investment.sum(-2, keepdim=True)
         if price is None:
-            price = self.unit_cost(investment.sum(-2, keepdim=True))
+            price = self.unit_cost(total)
         bids = price * investment
-        profit = bids.sum(-2) - self.production_cost(investment.sum(-2))
+        profit = bids.sum(-2) - self.production_cost(total.squeeze(-2))
         if rebate is None:
             rebate = self.paid_back(profit)
         spending = bids.sum(-1)

@@ -95,8 +95,12 @@ def broadcast(batch, other, what: str) -> torch.Size:
     ValueError
         If they do not; the message names the second, `what`.
     """
-    if batch == other:
-        return batch  # nearly always, and much faster
+    # Nearly always one shape ends in the other, and to see that is much faster.
+    more = len(batch) - len(other)
+    if more >= 0 and batch[more:] == other:
+        return batch
+    if more < 0 and other[-more:] == batch:
+        return other
     try:
         return torch.broadcast_shapes(batch, other)
     except RuntimeError:

@@ -17,6 +17,10 @@ from .settling import settle
 
 # Newton steps within a period, at most.
 STEPS = 60
+# A step within a period is the last if it is no larger than the first, relative to what replaces
+# what wears out; or than the second, if it was Newton's own, whose error is about its square. What
+# several households maximise together may be nearly flat, where it is many times the square.
+LAST_STEP, LAST_NEWTON_STEP, LAST_JOINT_STEP = 1e-11, 1e-6, 1e-8
 # Steps of plain time iteration before Newton's first, and after one that does not help.
 PLAIN = 6
 # Images of the unknown, at most.
@@ -76,7 +80,8 @@ class Piece:
         value, slope = self.basis.evaluate(prepared, following.flatten(-2), index)
         cost = self.conditions.marginal_cost(investment, income)
         gap = cost.log().flatten(-2) - value + (plan - investment).flatten(-2) / self.unit
-        jacobian = self.conditions.log_slopes(investment, income).flatten(-4, -3).flatten(-2)
+        slopes = self.conditions.log_slopes(investment, income, cost)
+        jacobian = slopes.flatten(-4, -3).flatten(-2)
         jacobian = jacobian - slope / following.flatten(-2).unsqueeze(-2)
         if bounded:
             identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype) / self.unit
@@ -86,15 +91,24 @@ class Piece:
     def solve_plan(self, plan, capital, income, index, prepared, bounded):
         """Plans without gaps, by a safeguarded semismooth Newton method at many points at once."""
         plan, todo = plan.clone(), torch.arange(len(plan))
+        several = self.conditions.joint and plan[0].numel() > 1
+        small = LAST_JOINT_STEP if several else LAST_NEWTON_STEP
         for _ in range(STEPS):
             now, funds = plan[todo], income[todo]
             gap, jacobian = self.gap(now, capital[todo], funds, index[todo], prepared, bounded)
+            curved = jacobian
             if self.conditions.joint:
-                jacobian = self._curved(jacobian, gap, now, funds, bounded)
-            step = torch.linalg.solve(jacobian, gap).reshape(now.shape)
-            step = self._feasible(step, now, capital[todo], funds, bounded)
-            plan[todo] = now - step
-            left = step.abs().flatten(1).amax(-1) > 1e-11 * self.unit
+                curved = self._curved(jacobian, gap, now, funds, bounded)
+            newton = torch.linalg.solve(curved, gap).reshape(now.shape)
+            step = self._feasible(newton, now, capital[todo], funds, bounded)
+            new = now - step
+            plan[todo] = new
+            size = step.abs().flatten(1).amax(-1)
+            left = size > LAST_STEP * self.unit
+            if curved is jacobian:
+                # A constraint that begins or ceases to bind makes another system of equations.
+                other = (step != newton) | ((now > 0) != (new > 0))
+                left &= (size > small * self.unit) | other.flatten(1).any(-1)
             todo = todo[left]
             if not len(todo):
                 break

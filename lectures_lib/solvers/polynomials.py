@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
@@ -102,15 +102,13 @@ class Polynomials:
         return self._products(self.coordinates(capital).clamp(-FURTHEST, FURTHEST))
 
     def _products(self, x: Tensor) -> Tensor:
-        terms = [torch.ones_like(x), x]
-        for _ in range(2, self.degree + 1):
-            terms.append(2 * x * terms[-1] - terms[-2])
-        single = torch.stack(terms[: self.degree + 1], -1)
-        columns = [single[..., k, :][..., self.powers[:, k]] for k in range(x.shape[-1])]
-        product = columns[0]
-        for column in columns[1:]:
-            product = product * column
-        return product
+        terms = torch.stack((torch.ones_like(x), x), -1)
+        while (n := terms.shape[-1] - 1) < self.degree:
+            # T_{n+j} = 2 T_n T_j - T_{n-j} doubles their number at once.
+            more = 2 * terms[..., n:] * terms[..., 1:] - terms[..., :n].flip(-1)
+            terms = torch.cat((terms, more), -1)
+        each = zip(terms.unbind(-2), self.powers.unbind(-1), strict=True)
+        return reduce(torch.mul, [single.index_select(-1, powers) for single, powers in each])
 
     def inside(self, capital: Tensor) -> Tensor:
         """Whether stocks (..., stocks) lie in the box."""

@@ -43,6 +43,8 @@ LEAST = 0.32
 AROUND, HOUSEHOLDS_APART, GOODS_APART, PAIRS_DEGREE = (0.72, 1.2), 0.1, 0.04, 3
 # Newton steps for households' answers to prices at most.
 MOST_ANSWERS = 80
+# Largest relative change of what its capital is worth to a massless household at which to stop.
+WORTH_FOUND = 1e-8
 # How far apart, in logarithms, a massless household's capital and the crowd's may be.
 APART = 0.4
 # A price relative to marginal cost with which the search begins.
@@ -322,7 +324,7 @@ class PriceTakersPolicy(PostedPricePolicy):
             new = torch.linalg.solve(system, box.fit(reward).flatten()).reshape(n, -1)
             change = ((new - worth) @ box.at_nodes.T).abs() / (new @ box.at_nodes.T).abs()
             worth = new
-            if change.max() < FOUND:
+            if change.max() < WORTH_FOUND:
                 return worth
         raise ConvergenceError(
             f"what a massless household's capital is worth was not found in {self.economy}."

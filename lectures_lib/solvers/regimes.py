@@ -215,8 +215,11 @@ class Conditions:
         """
         return (1 / total).expand_as(investment).unsqueeze(-1)
 
-    def log_slopes(self, investment: Tensor, income: Tensor) -> Tensor:
-        """Derivatives of log marginal cost, shape (*batch, N, M, N, M): of (k, l) in (m, n)."""
+    def log_slopes(self, investment: Tensor, income: Tensor, cost: Tensor | None = None) -> Tensor:
+        """Derivatives of log marginal cost, shape (*batch, N, M, N, M): of (k, l) in (m, n).
+
+        `cost` is what :meth:`marginal_cost` says, where it has been computed.
+        """
         total = investment.sum(-2, keepdim=True)
         consumption = self.consumption(investment, income)
         sigma = self.economy.risk_aversion
@@ -234,7 +237,9 @@ class Conditions:
             pairs = self.cost * (utility.unsqueeze(-1) + utility.unsqueeze(-2))
             pairs = pairs - 2 * self.rebate * utility.sum(-1)[..., None, None]
             direct = pairs[..., :, None, :, None] * goods[:, None, :]
-            level = self.marginal_cost(investment, income)[..., None, None]
+            if cost is None:
+                cost = self.marginal_cost(investment, income)
+            level = cost[..., None, None]
             return (through_utility.reshape(direct.shape) + direct) / level
         through_utility = -sigma * slope / consumption[..., None, None]
         direct = self.price_slopes(investment, total)

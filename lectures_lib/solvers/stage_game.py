@@ -17,8 +17,8 @@ from .productivity import JointChain
 from .time_iteration import flatten_state
 
 # Newton steps for a period's choices at most, and the last one's size, relative to their scale, at
-# which they are found.
-MOST_STEPS, FOUND = 30, 1e-8
+# which they are found: the error that it leaves is about its square.
+MOST_STEPS, FOUND = 30, 1e-7
 
 
 class StageGame:
@@ -145,7 +145,7 @@ class StageGame:
             step = torch.maximum(torch.minimum(step, limit), -limit)
             choice = choice.detach() - step
             left = (step.abs() / limit).flatten(1).amax(-1)
-            if left.max() < 1e-11:
+            if left.max() < FOUND:
                 break
         # Not a number is not found either.
         if steps is None and not (found := left < FOUND).all():

@@ -70,7 +70,11 @@ class InvestmentPolicy:
     ----------
     domain : Domain
         For which capital the rule holds.
+    leads_to : tuple of State or None
+        Where it leads in its economy (:func:`.visited.visited_states`), where that is known.
     """
+
+    leads_to: tuple | None = None
 
     def __init__(self, economy: CapitalEconomy, pieces):
         self.economy, self.pieces = economy, tuple(pieces)
@@ -236,7 +240,8 @@ def time_iteration(
             iterations += taken + piece.converge(tolerance)
         policy = InvestmentPolicy(economy, [piece])
         with policy.domain.silent():  # the box may be about to grow
-            visited = join(*visited_states(economy, policy))
+            policy.leads_to = visited_states(economy, policy)
+            visited = join(*policy.leads_to)
             binds = bool((policy.investment(visited) == 0).any())
         affordable = size in KINKED_SIZES and _points(economy, True, NODES[size[0]]) <= MOST_POINTS
         if binds and not kinked and affordable and degrees is None:

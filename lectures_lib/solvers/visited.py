@@ -72,7 +72,10 @@ def residuals_where_it_leads(economy, policy, regime) -> dict[str, Residual]:
     """Residuals of a policy on the initial distribution and in the long run."""
     domain = getattr(policy, "domain", None)
     with domain.silent() if domain else nullcontext():  # this says how good it is there
-        start, _, late = visited_states(economy, policy)
+        known = getattr(policy, "leads_to", None)
+        if known is not None and policy.economy != economy:
+            known = None
+        start, _, late = known or visited_states(economy, policy)
         return {
             "initial distribution": _residual(economy, policy, regime, start),
             "long run": _residual(economy, policy, regime, late),

@@ -5,7 +5,6 @@ import torch
 
 from lectures_lib.economies import Market, Planner, map_state
 from lectures_lib.evaluation import best_fixed_action
-from lectures_lib.solvers import solve
 
 
 class Runs:
@@ -28,13 +27,13 @@ def as_runs():
 
 
 @pytest.fixture(scope="session")
-def exact():
-    return solve(Planner())
+def exact(solved):
+    return solved(Planner())
 
 
 @pytest.fixture(scope="session")
-def competitive():
-    return solve(Market(2))
+def competitive(solved):
+    return solved(Market(2))
 
 
 @pytest.fixture(scope="session")

@@ -105,9 +105,11 @@ def test_errors_of_one_sign_add_up(competitive):
     assert wrong.capital_max > 5 * once.capital_max > 0
 
 
-def test_a_solution_brings_its_regime_and_a_policy_is_judged_by_the_economys_own_game(competitive):
+def test_a_solution_brings_its_regime_and_a_policy_is_judged_by_the_economys_own_game(
+    competitive, solved
+):
     economy, few = Market(2), {"paths": 2, "periods": 5}
-    nash = solve(economy, "nash")
+    competitive, nash = solved(economy), solved(economy, "nash")
     assert dynamic_accuracy(nash, economy, **few).capital_max < 1e-6
     assert dynamic_accuracy(nash.policy, economy, **few).capital_max < 1e-6
     assert dynamic_accuracy(competitive, economy, **few).capital_max < 1e-6

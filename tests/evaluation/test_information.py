@@ -15,7 +15,9 @@ from lectures_lib.evaluation import (
 from lectures_lib.evaluation.views import InformationView
 
 COST = MarkovChain.symmetric((0.7, 1.3), stay=0.9)
-WITH_COST = InformationMarket(3, n_uninformed=3, cost=COST)
+# Impatience makes for short horizons.
+OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
+WITH_COST = InformationMarket(3, n_uninformed=3, cost=COST, **OTHER)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def found():
 
 
 def test_who_is_alone_has_seen_everything():
-    economy = InformationMarket(1, n_uninformed=1)
+    economy = InformationMarket(1, n_uninformed=1, **OTHER)
     found = value_of_information(FixedAction(economy, 0.3), economy, paths=32)
     assert abs(found.value) < 0.01 * found.unlearned
     assert abs(found.ergodic_value) < 0.01 * found.ergodic_unlearned
@@ -56,7 +58,7 @@ def test_only_one_household_departs_and_without_information_only_by_what_it_sees
 def test_the_value_is_what_simulation_of_both_responses_says(found):
     start = initial_states(FixedAction(WITH_COST, 0.2), WITH_COST, 512, seed=11)
     value = [
-        simulate(p, WITH_COST, start, 500, 12).value["uninformed"][:, 0]
+        simulate(p, WITH_COST, start, 270, 12, first=270).value["uninformed"][:, 0]
         for p in (found.uninformed, found.informed)
     ]
     difference = (1 - WITH_COST.beta) * (value[1] - value[0])

@@ -13,13 +13,15 @@ from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import ReferenceBeaten, Report, ergodic_moments, evaluate
 from lectures_lib.evaluation import report as report_module
 from lectures_lib.evaluation.distances import euler_distances, welfare_loss
-from lectures_lib.evaluation.simulation import initial_states, simulate, walk
+from lectures_lib.evaluation.long_run import burn_in
+from lectures_lib.evaluation.simulation import initial_states, simulate, walk, welfare_horizon
 from lectures_lib.solvers import Solution, euler_residuals, solve
 
 PLANNER, GROWTH = Planner(), BrockMirman()
 PATHS = 16
 # Impatience makes for short horizons.
 OTHER = {"alpha": 0.36, "beta": 0.95, "delta": 0.08, "phi": 0.8}
+IMPATIENT = Planner(**OTHER)
 
 
 @pytest.fixture
@@ -29,6 +31,12 @@ def soon(monkeypatch):
     monkeypatch.setattr(report_module, "SHORTEST", 50)
     monkeypatch.setattr(report_module, "KEPT", 50)
     monkeypatch.setattr(report_module, "_LAST", WeakKeyDictionary())
+
+
+@pytest.fixture
+def impatient(solved):
+    """The exact solution of a planner with a short horizon."""
+    return solved(IMPATIENT)
 
 
 def consume(share, economy=GROWTH):
@@ -48,8 +56,8 @@ def moody(share, economy=GROWTH):
     return policy
 
 
-def test_the_exact_policy_has_no_distance_from_itself(exact):
-    report = evaluate(exact.policy, PLANNER, exact, paths=PATHS)
+def test_the_exact_policy_has_no_distance_from_itself(impatient):
+    report = evaluate(impatient.policy, IMPATIENT, impatient, paths=PATHS)
     assert report.consumption_equivalent_loss == report.loss_standard_error == 0
     assert report.policy_error_mean == report.policy_error_max == 0
     # The reference's is measured on the way to the ergodic set as well.
@@ -91,18 +99,22 @@ def test_the_best_constant_share_loses_about_a_tenth_of_a_per_cent(exact, best_c
     assert error < 1e-4
 
 
-def test_the_loss_from_the_ergodic_set_is_that_of_somebody_who_begins_there(exact):
+def test_the_loss_from_the_ergodic_set_is_that_of_somebody_who_begins_there(impatient):
     # Where capital is far below its steady state, a constant share loses most.
-    policy = FixedAction(PLANNER, 0.1)
+    economy, exact, paths = IMPATIENT, impatient.policy, 128
+    policy = FixedAction(economy, 0.1)
     initial, ergodic = (
-        evaluate(policy, PLANNER, exact, paths=256, start=start) for start in ("initial", "ergodic")
+        evaluate(policy, economy, impatient, paths=paths, start=start)
+        for start in ("initial", "ergodic")
     )
-    *_, last = walk(exact.policy, PLANNER, initial_states(exact.policy, PLANNER, 256, 0), 201, 2)
+    first = burn_in(exact, economy)
+    *_, last = walk(exact, economy, initial_states(exact, economy, paths, 0), first + 1, 2)
+    horizon = max(welfare_horizon(economy.beta), report_module.SHORTEST + report_module.KEPT)
     values = [
-        simulate(p, PLANNER, last.state, 684, 1, first=684).value["planner"].mean()
-        for p in (policy, exact.policy)
+        simulate(p, economy, last.state, horizon, 1, first=horizon).value["planner"].mean()
+        for p in (policy, exact)
     ]
-    equivalent, best = map(PLANNER.consumption_equivalent, values)
+    equivalent, best = map(economy.consumption_equivalent, values)
     assert ergodic.consumption_equivalent_loss == pytest.approx(
         (1 - equivalent / best).item(), rel=1e-6
     )
@@ -111,7 +123,7 @@ def test_the_loss_from_the_ergodic_set_is_that_of_somebody_who_begins_there(exac
     )
     assert ergodic.policy_error_mean == pytest.approx(initial.policy_error_mean, rel=0.1)
     with pytest.raises(ValueError, match="start='late'"):
-        evaluate(policy, PLANNER, exact, start="late")
+        evaluate(policy, economy, impatient, start="late")
 
 
 def test_independent_seeds_scatter_by_what_the_reports_say():
@@ -150,16 +162,16 @@ def test_every_run_is_judged_as_if_alone(as_runs):
     assert (together.consumption_equivalent_loss[[0, 2]] > 0).all()
 
 
-def test_without_a_reference_only_what_needs_none_is_reported(exact, soon):
-    report = evaluate(exact.policy, PLANNER, paths=PATHS)
+def test_without_a_reference_only_what_needs_none_is_reported(impatient, soon):
+    report = evaluate(impatient.policy, IMPATIENT, paths=PATHS)
     for name in ("consumption_equivalent_loss", "policy_error_mean", "policy_error_max"):
         assert math.isnan(getattr(report, name))
     assert report.euler_residual_max < 1e-8 and report.reference_moments == {}
-    assert report.moments["mean of capital"] > 20
+    assert report.moments["mean of capital"] > 0.8 * IMPATIENT.efficient_capital
 
 
-def test_saving_rises_with_productivity_along_the_exact_rule(exact, soon):
-    report = evaluate(exact.policy, PLANNER, paths=PATHS)
+def test_saving_rises_with_productivity_along_the_exact_rule(impatient, soon):
+    report = evaluate(impatient.policy, IMPATIENT, paths=PATHS)
     assert 0.5 < report.moments["correlation of saving share and productivity"] <= 1
 
 
@@ -232,18 +244,16 @@ class Scaled:
 
 GAMES = {
     "spending": {},
-    "quantity": {"action": "quantity"},
-    "rebate": {"rebate_profits": True},
-    "atomistic": {"atomistic": True},
+    "quantity, rebate": {"action": "quantity", "rebate_profits": True},
     "half informed": {"n_uninformed": 1},
     "atomistic, half informed": {"n_uninformed": 1, "atomistic": True},
 }
 
 
 @pytest.mark.parametrize("kwargs", list(GAMES.values()), ids=list(GAMES))
-def test_every_market_is_judged(kwargs, soon):
+def test_every_market_is_judged(kwargs, soon, solved):
     economy = Market(2, **OTHER, **kwargs)
-    exact = solve(economy)
+    exact = solved(economy)
     report = evaluate(Scaled(exact.policy, 1.03), economy, exact, paths=4)
     assert report.regime == "competitive"
     # All learned actions are three per cent off, whatever the role that takes them.
@@ -255,16 +265,16 @@ def test_every_market_is_judged(kwargs, soon):
     assert abs(report.consumption_equivalent_loss) < 0.03 and report.loss_standard_error > 0
 
 
-def test_a_market_is_judged_the_same_however_its_households_are_grouped_into_roles(soon):
+def test_a_market_is_judged_the_same_however_its_households_are_grouped_into_roles(soon, solved):
     plain, grouped = (Market(2, **OTHER, n_uninformed=n) for n in (0, 1))
-    reports = [evaluate(FixedAction(e, 0.1), e, solve(e), paths=4) for e in (plain, grouped)]
+    reports = [evaluate(FixedAction(e, 0.1), e, solved(e), paths=4) for e in (plain, grouped)]
     assert str(reports[0]) == str(reports[1])
 
 
-def test_without_a_reference_a_market_is_judged_by_its_own_game(soon):
+def test_without_a_reference_a_market_is_judged_by_its_own_game(soon, solved):
     # Two strategic buyers restrain themselves by a quarter of the price, massless ones do not.
     finite, massless = Market(2, **OTHER), Market(2, **OTHER, atomistic=True)
-    competitive, strategic = solve(finite), solve(finite, "nash")
+    competitive, strategic = solved(finite), solved(finite, "nash")
     assert evaluate(strategic.policy, finite, paths=4).euler_residual_max < 1e-6
     assert evaluate(competitive.policy, massless, paths=4).euler_residual_max < 1e-6
     for policy, economy in ((strategic.policy, massless), (competitive.policy, finite)):
@@ -273,9 +283,9 @@ def test_without_a_reference_a_market_is_judged_by_its_own_game(soon):
     assert evaluate(competitive, finite, paths=4).euler_residual_max < 1e-6
 
 
-def test_restraint_makes_everybody_better_off_than_competition(soon):
+def test_restraint_makes_everybody_better_off_than_competition(soon, solved):
     economy = Market(2, **OTHER)
-    report = evaluate(solve(economy, "nash"), economy, solve(economy), paths=32)
+    report = evaluate(solved(economy, "nash"), economy, solved(economy), paths=32)
     assert report.consumption_equivalent_loss < -10 * report.loss_standard_error < 0
 
 
@@ -348,24 +358,27 @@ class Cut:
         return self.policy(state._replace(capital=state.capital.clamp_min(self.lowest)))
 
 
-def test_a_team_that_beats_its_exact_reference_raises_an_alarm(exact):
-    economy = PoorStart()
-    known = Cut(exact.policy, 0.5 * economy.efficient_capital)
+def test_a_team_that_beats_its_exact_reference_raises_an_alarm(impatient):
+    economy = PoorStart(**OTHER)
+    known = Cut(impatient.policy, 0.5 * economy.efficient_capital)
     with pytest.warns(ReferenceBeaten, match="does better than the reference by 0"):
         solution = Solution(economy, "planner", known)
-        report = evaluate(exact, economy, reference=solution, paths=64)
+        report = evaluate(impatient, economy, reference=solution, paths=64)
     assert report.consumption_equivalent_loss < -4 * report.loss_standard_error
     # The reference is judged where welfare is counted, and not in the long run alone.
     assert report.reference_euler_residual_max > 0.05
 
 
-def test_the_exact_rule_raises_no_alarm_and_neither_does_a_game(exact, competitive, best_constant):
+def test_the_exact_rule_raises_no_alarm_and_neither_does_a_game(impatient, solved):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ReferenceBeaten)
-        report = evaluate(best_constant, Planner(), reference=exact, paths=64)
-        evaluate(exact, PoorStart(), reference=solve(PoorStart()), paths=64)
+        good = FixedAction(IMPATIENT, impatient.steady_state.saving_share)
+        report = evaluate(good, IMPATIENT, reference=impatient, paths=64)
+        poor, market = PoorStart(**OTHER), Market(2, **OTHER)
+        evaluate(impatient, poor, reference=solve(poor), paths=64)
         # Households who buy less together are all better off than in competition.
-        less = FixedAction(Market(2), 0.08)
-        found = evaluate(less, Market(2), reference=competitive, paths=64)
+        competitive = solved(market)
+        less = FixedAction(market, 0.75 * competitive.steady_state.saving_share)
+        found = evaluate(less, market, reference=competitive, paths=64)
     assert report.reference_euler_residual_max < 1e-8
     assert found.consumption_equivalent_loss < 0

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: states, and solutions that are found once."""
+"""What the tests of this folder share: states, and equilibria that are found once."""
 
 from functools import cache
 
@@ -6,13 +6,7 @@ import pytest
 import torch
 
 from lectures_lib.economies import map_state
-from lectures_lib.solvers import markov_perfect, solve
-
-
-@pytest.fixture(scope="session")
-def solved():
-    """`solved(economy, regime)`, solved by the first test that asks."""
-    return cache(solve)
+from lectures_lib.solvers import markov_perfect
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from lectures_lib.solvers import (
     steady_state,
 )
 from lectures_lib.solvers.domain import Domain
-from lectures_lib.solvers.time_iteration import can_iterate
+from lectures_lib.solvers.time_iteration import InvestmentPolicy, can_iterate
 
 capital = importlib.import_module("lectures_lib.solvers.capital")
 module = importlib.import_module("lectures_lib.solvers.solution")
@@ -208,7 +208,7 @@ def test_the_planners_rule_holds_far_from_the_steady_state(solved):
 
 def test_who_asks_outside_is_told_the_range_once(solved):
     economy = Planner(2)
-    policy = solve(economy).policy
+    policy = InvestmentPolicy(economy, solved(economy).policy.pieces)  # which nobody has asked
     k = economy.efficient_capital * torch.tensor([[[0.1], [1.5]]], dtype=torch.float64)
     state = economy.State(k, torch.tensor([[0, 0]]), torch.tensor([0]))
     low, high = policy.domain.low, policy.domain.high

@@ -334,11 +334,12 @@ def test_a_second_box_serves_where_it_lies_and_the_first_elsewhere(solved, state
 
 def test_what_the_unit_of_capital_is_does_not_matter(states):
     # phi only sets that unit: shares at a given K / K_c cannot depend on it.
+    # On any grid, and so on one of few nodes.
     for economy, regime in ((Planner(2), "planner"), (Market(2), "monopsony")):
         shares = []
-        for phi in (0.05, 0.4999999, 0.5, 5.0):
+        for phi in (0.4999999, 0.5, 5.0):
             other = replace(economy, phi=phi)
-            policy, _ = time_iteration(other, regime)
+            policy, _ = time_iteration(other, regime, degrees=(16,))
             state = states(economy, 100)
             k = state.capital * other.efficient_capital / economy.efficient_capital
             shares.append(next(iter(policy(state._replace(capital=k)).values())))
@@ -347,10 +348,10 @@ def test_what_the_unit_of_capital_is_does_not_matter(states):
             torch.testing.assert_close(other, shares[0], rtol=0, atol=1e-7)
 
 
-def test_the_second_households_share_where_two_answers_once_differed():
+def test_the_second_households_share_where_two_answers_once_differed(solved):
     # By a network with residuals of 4e-4, .0601; polynomials without the kink gave .0869.
     economy = Market(2)
-    policy, _ = time_iteration(economy, "monopsony")
+    policy = solved(economy, "monopsony").policy
     k = economy.efficient_capital * torch.tensor([[[0.604], [0.895]]], dtype=torch.float64)
     state = economy.State(k, torch.tensor([[0, 1]]), torch.tensor([0]))
     assert policy(state)["household"][0, 1, 0] == pytest.approx(0.0601, abs=1e-3)
@@ -365,19 +366,22 @@ def test_kinked_rules_are_good_where_economies_begin(economy, solved):
     assert found["initial distribution"].largest < 1e-2
 
 
-def test_the_box_covers_where_an_economy_begins_and_goes():
+def test_the_box_covers_where_an_economy_begins():
     class Poor(Planner):
         def reset(self, batch, generator, dtype=torch.float32):
             state = super().reset(batch, generator, dtype)
             return state._replace(capital=0.2 * state.capital)
 
     economy = Poor(2)
-    policy, _ = time_iteration(economy, "planner")
+    policy, _ = time_iteration(economy, "planner", degrees=(16,))
     sample = economy.reset((100,), torch.Generator().manual_seed(3), torch.float64)
     assert policy.domain.low < sample.capital.min()
+
+
+def test_the_box_covers_where_an_economy_goes(solved):
     # High risk aversion: capital in booms is twice what it is in the steady state.
     economy = Planner(2, risk_aversion=5.0)
-    policy, _ = time_iteration(economy, "planner")
+    policy = solved(economy, "planner").policy
     *_, late = visited_states(economy, policy)
     assert late.capital.max() > 1.7 * economy.efficient_capital
     assert late.capital.max() <= policy.domain.high
