@@ -115,6 +115,8 @@ def build(out, *options):
     compared.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    ours = config["sphinx"]["local_extensions"]
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / path) for name, path in ours.items()}
     settings = config["sphinx"]["config"]
     settings["html_sidebars"] = {"**": []}
     settings["extensions"].remove("sphinx.ext.viewcode")
