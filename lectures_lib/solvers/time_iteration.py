@@ -71,7 +71,7 @@ class InvestmentPolicy:
     domain : Domain
         For which capital the rule holds.
     leads_to : tuple of State or None
-        Where it leads in its economy (:func:`.visited.visited_states`), where that is known.
+        Where it leads in its economy (``solvers.visited.visited_states``), where that is known.
     """
 
     leads_to: tuple | None = None
