@@ -63,7 +63,8 @@ class Gym(gymnasium.Env[np.ndarray, Any]):
     >>> env.observation_space.shape, env.action_space.shape
     ((12,), (4,))
     >>> observation, info = env.reset(seed=0)
-    >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    >>> action = env.action_space.sample()
+    >>> observation, reward, *over, info = env.step(action)
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  # Gymnasium has it so
