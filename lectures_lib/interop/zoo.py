@@ -190,8 +190,8 @@ class Parallel(_Game, ParallelEnv[str, np.ndarray, Any]):
     >>> from lectures_lib.economies import Market
     >>> env = Parallel(Market(2), horizon=100)
     >>> observations, infos = env.reset(seed=0)
-    >>> actions = {agent: env.action_space(agent).sample() for agent in env.agents}
-    >>> observations, rewards, terminations, truncations, infos = env.step(actions)
+    >>> act = {who: env.action_space(who).sample() for who in env.agents}
+    >>> observations, rewards, *ends, infos = env.step(act)
     >>> sorted(rewards)
     ['household_0', 'household_1']
     """
