@@ -175,6 +175,8 @@ def views(economies):
             alone = len(economy.roles) == 1 and (r.team or r.n_agents == 1)
             others = {} if alone else {"policy": neutral_policy(economy), "role": role}
             found[f"{name} {role}"] = {"economy": economy, **others}
-        if not alone and r.n_agents > 1:
-            found[f"{name} last {role}"] = {**found[f"{name} {role}"], "agent": r.n_agents - 1}
+        role, agents = [*roles][-1], [*roles.values()][-1].n_agents
+        some = found[f"{name} {role}"]
+        if "policy" in some and agents > 1:
+            found[f"{name} last {role}"] = some | {"agent": agents - 1}
     return found
