@@ -100,7 +100,7 @@ def test_a_trading_post_rests_where_it_was_found_to_rest(firms, patience, equili
         assert rest.capital < steady_state(economy).capital
 
 
-@pytest.mark.parametrize(("firms", "patience"), [(3, None), (2, 0.0)], ids=str)
+@pytest.mark.parametrize(("firms", "patience"), [(2, None), (3, None), (2, 0.0)], ids=str)
 @pytest.mark.parametrize("role", ["household", "firm"])
 def test_nobody_at_a_trading_post_gains_by_one_other_action(firms, patience, role, equilibrium):
     economy = post(firms, patience)
