@@ -5,6 +5,7 @@ from .analytic import Analytic, AnalyticConfig
 from .base import Agent, History, TrainingDiverged
 from .config import ActorCriticConfig
 from .dqn import DQN, DQNConfig
+from .impala import IMPALA, IMPALAConfig
 from .network_agent import NetworkAgent
 from .policy import NetworkPolicy
 from .ppo import PPO, PPOConfig
@@ -19,6 +20,7 @@ from .watched import NotFinite
 
 __all__ = [
     "DQN",
+    "IMPALA",
     "PPO",
     "QMIX",
     "SAC",
@@ -31,6 +33,7 @@ __all__ = [
     "DQNConfig",
     "GreedyPolicy",
     "History",
+    "IMPALAConfig",
     "NetworkAgent",
     "NetworkPolicy",
     "NotFinite",

@@ -163,6 +163,13 @@ class ActorCritic(NetworkAgent):
         value = value.mean(-1) if learner.critic_each else value
         return level + self._value_scale[name] * value
 
+    def returns(self, name: str, rollout: Rollout) -> Tensor:
+        """What the critic's values should be, shape (runs, T, groups, replicates, agents)."""
+        values = self.values(name, rollout.surveys[name]).movedim(1, 0)
+        discount = self.economy.discount_of(name)
+        targets = lambda_returns(rollout.rewards[name], values, discount, self.config.lam)
+        return targets.movedim(0, 1)
+
     def fit_critic(self, rollout: Rollout) -> None:
         """Move the critic towards what has followed.
 
@@ -170,15 +177,7 @@ class ActorCritic(NetworkAgent):
         """
         c = self.config
         with torch.no_grad():
-            targets = {
-                name: lambda_returns(
-                    rewards,
-                    self.values(name, rollout.surveys[name]).movedim(1, 0),
-                    self.economy.discount_of(name),
-                    c.lam,
-                ).movedim(0, 1)
-                for name, rewards in rollout.rewards.items()
-            }
+            targets = {name: self.returns(name, rollout) for name in rollout.rewards}
         for _ in range(c.critic_epochs):
             loss: Tensor | float = 0.0
             for name, target in targets.items():

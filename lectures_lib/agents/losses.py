@@ -54,6 +54,65 @@ def generalized_advantages(
     return lambda_returns(rewards, values, discount, lam) - values[:-1]
 
 
+def vtrace(
+    rewards: Tensor,
+    values: Tensor,
+    ratio: Tensor,
+    discount: float,
+    lam: float,
+    clip: float = 1.0,
+    group: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""V-trace: returns and advantages of a policy that has not acted (Espeholt et al. 2018,
+    equation 1, with remark 2's lambda).
+
+    .. math:: v_t - V_t = \sum_{s \ge t} \gamma^{s-t} \Bigl(\prod_{i=t}^{s-1} \lambda w_i\Bigr)
+              w_s \delta_s, \qquad
+              \delta_s = r_s + \gamma V_{s+1} - V_s, \qquad w_s = \min(\rho_s, \bar\rho).
+
+    Where the policy itself has acted all ratios are one, and these are :func:`lambda_returns` and
+    :func:`generalized_advantages`. Chapter *The parallel framework*.
+
+    Parameters
+    ----------
+    rewards : Tensor, shape (T, ...)
+    values : Tensor, shape (T + 1, ...)
+    ratio : Tensor, broadcastable to `rewards`
+        Probability of what was done, under the policy over that of who has acted: the rho.
+    discount, lam : float
+    clip : float
+        The bar on ratios. Lower ones are less noisy, and what they estimate lies further towards
+        the value of the policy that has acted.
+    group : int, optional
+        Dimension of a group's replicates. The temporal differences are then differences from the
+        group's mean, weighted by the ratios: otherwise luck that is common to the group would
+        count by weights that are not.
+
+    Returns
+    -------
+    targets, advantages : Tensor, shape (T, ...)
+        For the critic, and for the policy, whose gradient weights the latter by the clipped ratio.
+    """
+    _check_time(rewards, values)
+    weight = ratio.clamp(max=clip).expand_as(rewards)
+    error = rewards + discount * values[1:] - values[:-1]
+    if group is not None:
+        error = error - weighted_mean(error, weight, group)
+    correction = torch.zeros_like(error[-1])
+    corrections, advantages = [], []
+    for t in reversed(range(rewards.shape[0])):
+        advantages.append(error[t] + discount * lam * correction)
+        correction = weight[t] * advantages[-1]
+        corrections.append(correction)
+    return values[:-1] + torch.stack(corrections[::-1]), torch.stack(advantages[::-1])
+
+
+def weighted_mean(x: Tensor, weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Mean of `x` with weights, which need not add up to one; dimensions are kept."""
+    total = weight.sum(dim, keepdim=True)
+    return (weight * x).sum(dim, keepdim=True) / total.clamp_min(torch.finfo(x.dtype).tiny)
+
+
 def demean(x: Tensor, dim: int) -> Tensor:
     """Differences from the group mean: what is left when luck is common to the group.
 

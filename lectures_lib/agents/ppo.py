@@ -160,6 +160,14 @@ class PPO(ActorCritic):
     def _normal(self, shape):
         return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
 
+    def gains(self, name, rollout) -> Tensor:
+        """What actions have brought each agent, shape (runs, T, groups, replicates, agents)."""
+        values = self.values(name, rollout.surveys[name]).movedim(1, 0)
+        discount = self.economy.discount_of(name)
+        return generalized_advantages(
+            rollout.rewards[name], values, discount, self.config.lam
+        ).movedim(0, 1)
+
     @torch.no_grad()
     def advantages(self, name, rollout) -> Tensor:
         """Advantages (runs, T, groups, replicates, agents).
@@ -167,10 +175,7 @@ class PPO(ActorCritic):
         They are scaled to a root mean square of one.
         """
         c = self.config
-        values = self.values(name, rollout.surveys[name]).movedim(1, 0)
-        advantages = generalized_advantages(
-            rollout.rewards[name], values, self.economy.discount_of(name), c.lam
-        ).movedim(0, 1)
+        advantages = self.gains(name, rollout)
         advantages = self.credit(name, advantages).expand_as(advantages)
         if c.group_advantage:
             advantages = demean(advantages, dim=3)
@@ -180,6 +185,10 @@ class PPO(ActorCritic):
         size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
+    def explored_from(self, name, observations) -> Tensor:
+        """Mean actions to which the rollout's noise was added."""
+        return self.act(name, observations)
+
     def improve(self, rollout):
         """Some steps up the clipped surrogate."""
         c = self.config
@@ -188,7 +197,7 @@ class PPO(ActorCritic):
         seen = rollout.observations
         observations = {name: seen[name][:, :-1] for name in names}
         with torch.no_grad():
-            old = {name: self.act(name, observations[name]) for name in names}
+            old = {name: self.explored_from(name, observations[name]) for name in names}
         for _ in range(c.policy_epochs):
             loss = 0.0
             for name in names:

@@ -13,6 +13,7 @@ import torch
 
 from lectures_lib.agents import (
     DQN,
+    IMPALA,
     PPO,
     QMIX,
     SAC,
@@ -21,6 +22,7 @@ from lectures_lib.agents import (
     Analytic,
     AnalyticConfig,
     DQNConfig,
+    IMPALAConfig,
     PPOConfig,
     Probing,
     ProbingConfig,
@@ -37,6 +39,7 @@ REPLAYED = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8,
 AGENTS = {
     "PPO": (PPO, PPOConfig(**SMALL)),
     "PPO, ordinary": (PPO, PPOConfig.ordinary(**SMALL)),
+    "IMPALA": (IMPALA, IMPALAConfig(**SMALL, delay=2)),
     "Probing": (Probing, ProbingConfig(**SMALL)),
     "Probing, on their own": (Probing, ProbingConfig(**SMALL, shared=False, central_critic=True)),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),

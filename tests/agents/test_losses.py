@@ -10,6 +10,8 @@ from lectures_lib.agents.losses import (
     demean,
     generalized_advantages,
     lambda_returns,
+    vtrace,
+    weighted_mean,
 )
 
 T, GAMMA = 6, 0.9
@@ -65,6 +67,85 @@ def test_exact_values_leave_no_advantage():
         values.insert(0, reward + GAMMA * values[0])
     advantages = generalized_advantages(rewards, torch.stack(values), GAMMA, 0.7)
     assert advantages.abs().max() < 1e-14
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
+def test_vtrace_of_who_has_acted_is_what_returns_and_advantages_are(lam):
+    rewards, values = path()
+    targets, advantages = vtrace(rewards, values, torch.ones_like(rewards), GAMMA, lam)
+    expected = lambda_returns(rewards, values, GAMMA, lam), values[:-1]
+    torch.testing.assert_close(targets, expected[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(advantages, expected[0] - expected[1], rtol=1e-12, atol=1e-12)
+
+
+def test_vtrace_is_the_sum_of_weighted_temporal_differences():
+    # Espeholt et al. (2018), equation 1, with lambda in the product.
+    rewards, values = path()
+    ratio = torch.linspace(0.2, 1.9, T, dtype=torch.float64)[:, None, None]
+    lam, clip = 0.8, 1.3
+    targets, advantages = vtrace(rewards, values, ratio, GAMMA, lam, clip)
+    weight = ratio.clamp(max=clip)
+    errors = rewards + GAMMA * values[1:] - values[:-1]
+
+    def corrected(t):
+        total = torch.zeros_like(errors[0])
+        for s in range(t, T):
+            through = torch.prod(lam * weight[t:s])
+            total += GAMMA ** (s - t) * through * weight[s] * errors[s]
+        return total
+
+    for t in range(T):
+        torch.testing.assert_close(targets[t], values[t] + corrected(t), rtol=1e-12, atol=1e-12)
+        follows = corrected(t + 1) if t + 1 < T else 0.0
+        expected = errors[t] + GAMMA * lam * follows
+        torch.testing.assert_close(advantages[t], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("clip", [1.0, 0.7, 100.0])
+def test_vtrace_leaves_the_value_of_the_clipped_policy_where_it_is(clip):
+    # Theorem 1: its fixed point is the value of min(clip mu, pi), made to add up to one.
+    g = torch.Generator().manual_seed(1)
+    draw = dict(generator=g, dtype=torch.float64)
+    states, actions = 4, 3
+    mu, pi = (torch.rand(states, actions, **draw).softmax(1) for _ in range(2))
+    reward = torch.randn(states, actions, **draw)
+    goes = torch.randn(states, actions, states, **draw).softmax(2)
+    clipped = torch.minimum(clip * mu, pi)
+    clipped = clipped / clipped.sum(1, keepdim=True)
+    flow = torch.einsum("sa,sat->st", clipped, goes)
+    value = torch.linalg.solve(
+        torch.eye(4, dtype=torch.float64) - GAMMA * flow, (clipped * reward).sum(1)
+    )
+    # All paths of two periods, each with its probability under mu.
+    move = torch.zeros(states, dtype=torch.float64)
+    for s, a, t, b, u in itertools.product(range(4), range(3), range(4), range(3), range(4)):
+        chance = mu[s, a] * goes[s, a, t] * mu[t, b] * goes[t, b, u]
+        rewards = torch.stack([reward[s, a], reward[t, b]])
+        ratio = torch.stack([pi[s, a] / mu[s, a], pi[t, b] / mu[t, b]])
+        targets, _ = vtrace(rewards, value[[s, t, u]], ratio, GAMMA, 0.9, clip)
+        move[s] += chance * (targets[0] - value[s])
+    assert move.abs().max() < 1e-14
+
+
+def test_luck_that_a_group_shares_leaves_vtraces_differences_as_they_are():
+    rewards, values = path(shape=(5, 4))
+    ratio = torch.rand(T, 5, 4, generator=torch.Generator().manual_seed(3)).double() + 0.3
+    luck = torch.randn(T, 5, 1, generator=torch.Generator().manual_seed(2)).double()
+    plain, lucky = (
+        vtrace(r, values, ratio, GAMMA, 0.95, group=2) for r in (rewards, rewards + luck)
+    )
+    for a, b in zip(plain, lucky, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    published = vtrace(rewards + luck, values, ratio, GAMMA, 0.95)[1]
+    assert (
+        demean(published, 2) - demean(vtrace(rewards, values, ratio, GAMMA, 0.95)[1], 2)
+    ).abs().max() > 0.1
+
+
+def test_weighted_means():
+    x, weight = torch.tensor([[1.0, 4.0]]), torch.tensor([[1.0, 0.5]])
+    assert weighted_mean(x, weight, 1).tolist() == [[2.0]]
+    assert weighted_mean(x, torch.zeros(1, 2), 1).tolist() == [[0.0]]
 
 
 @pytest.mark.parametrize("shape", [(T, 3), (T + 2, 3), (T + 1, 4)])
