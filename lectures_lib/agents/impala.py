@@ -80,6 +80,9 @@ class IMPALA(PPO):
 
     def _build(self):
         super()._build()
+        #: Probability of an economy's last actions under the present policy over that of who has
+        #: acted, shape (runs, T, groups, replicates, 1).
+        self.ratio: Tensor | None = None
         #: Actors of the last iterations, in a ring; all are the first one at the start.
         self.past = nn.ModuleList(self._copy() for _ in range(self.config.delay))
 
@@ -100,8 +103,10 @@ class IMPALA(PPO):
     def collect(self, state):
         """Let the economies run under the oldest actors, who then take the present weights."""
         if not self.past:
-            self._ratio = torch.ones(())
-            return super().collect(state)
+            rollout = super().collect(state)
+            some = next(iter(rollout.rewards.values()))
+            self.ratio = torch.ones_like(some[..., :1]).movedim(1, 0)
+            return rollout
         oldest = self.past[self.iteration % len(self.past)]
         with self._acting(oldest):
             rollout = super().collect(state)
@@ -123,10 +128,7 @@ class IMPALA(PPO):
 
     @torch.no_grad()
     def _retold(self, rollout):
-        """The same actions, as noise around what the present policy does.
-
-        Keeps the ratio of probabilities, shape (runs, T, groups, replicates, 1).
-        """
+        """The same actions, as noise around what the present policy does."""
         oldest = self.past[self.iteration % len(self.past)]
         noise, exponent = {}, torch.zeros(())
         self._acted = {}
@@ -136,7 +138,7 @@ class IMPALA(PPO):
                 self._acted[name] = self.act(name, seen)
             noise[name] = e + (self._acted[name] - self.act(name, seen)) / self.noise_of(name)
             exponent = exponent + (e.square() - noise[name].square()).sum((-1, -2)) / 2
-        self._ratio = exponent.exp().unsqueeze(-1)
+        self.ratio = exponent.exp().unsqueeze(-1)
         return rollout if self.config.correction == "ratio" else rollout._replace(noise=noise)
 
     def explored_from(self, name, observations):
@@ -149,10 +151,10 @@ class IMPALA(PPO):
     def _trace(self, name, rollout) -> tuple[Tensor, Tensor]:
         c = self.config
         values = self.values(name, rollout.surveys[name]).movedim(1, 0)
-        ratio = self._ratio.expand((*rollout.noise[name].shape[:-2], 1)).movedim(1, 0)
+        ratio, rewards = self.ratio.movedim(1, 0), rollout.rewards[name]
         group = 3 if c.group_trace else None
         discount = self.economy.discount_of(name)
-        traced = vtrace(rollout.rewards[name], values, ratio, discount, c.lam, c.ratio_clip, group)
+        traced = vtrace(rewards, values, ratio, discount, c.lam, c.ratio_clip, group)
         return traced[0].movedim(0, 1), traced[1].movedim(0, 1)
 
     def returns(self, name, rollout):
@@ -167,7 +169,7 @@ class IMPALA(PPO):
         if c.correction != "v-trace":
             return super().gains(name, rollout)
         gains = self._trace(name, rollout)[1]
-        weight = self._ratio.clamp(max=c.ratio_clip).expand_as(gains)
+        weight = self.ratio.clamp(max=c.ratio_clip).expand_as(gains)
         # What is common to those who are compared leaves before the weights come in.
         compared = 3 if c.group_trace else (1, 2, 3)
         return weight * (gains - weighted_mean(gains, weight, compared))

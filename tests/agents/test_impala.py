@@ -94,8 +94,8 @@ def test_ratios_are_those_of_the_densities(game):
         taken = old + sd * e
         density = Normal(new, sd).log_prob(taken) - Normal(old, sd).log_prob(taken)
         log = log + density.sum((-1, -2))
-    torch.testing.assert_close(agent._ratio.squeeze(-1), log.exp(), rtol=1e-3, atol=1e-4)
-    assert (agent._ratio - 1).abs().max() > 0.01
+    torch.testing.assert_close(agent.ratio.squeeze(-1), log.exp(), rtol=1e-3, atol=1e-4)
+    assert (agent.ratio - 1).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("correction", ["v-trace", "ratio", "none"])

@@ -1,0 +1,8 @@
+"""What do more processes buy, and what do they cost in precision?"""
+
+from benchmarks.harness import run
+
+from .staleness import PARTS
+
+if __name__ == "__main__":
+    run("parallel", __doc__, PARTS)
