@@ -2,7 +2,9 @@
 
 from benchmarks.harness import run
 
-from .staleness import PARTS
+from . import staleness, time
+
+PARTS = time.PARTS | staleness.PARTS
 
 if __name__ == "__main__":
     run("parallel", __doc__, PARTS)

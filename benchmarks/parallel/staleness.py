@@ -6,15 +6,17 @@ in the delay and in what is made of it. Seeds are five that no setting was chose
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from benchmarks.factorial.cells import economy_of
 from benchmarks.factorial.learning import policy_errors
 from benchmarks.harness import rounded, timed
-from lectures_lib.agents import IMPALA, IMPALAConfig
+from lectures_lib.agents import IMPALA, IMPALAConfig, TrainingDiverged
 from lectures_lib.evaluation import evaluate
 
-DELAYS = (1, 2, 4, 8, 16, 32)
+DELAYS = (1, 2, 4, 8, 16)
 #: What is made of a delay, as settings.
 CORRECTIONS = {
     "none": {"correction": "none"},
@@ -34,7 +36,22 @@ def settings(correction: str, delay: int, own: bool = False) -> IMPALAConfig:
 
 
 def learned(name: str, config: IMPALAConfig, seeds=range(5), steps=STEPS) -> list[dict]:
-    """A row: what each seed has learned, and how it came there; distances in per cent."""
+    """A row: what each seed has learned, and how it came there; distances in per cent.
+
+    Of a seed that has diverged nothing is known but the iteration.
+    """
+    try:
+        return _learned(name, config, seeds, steps)
+    except TrainingDiverged as failure:
+        if len(seeds) == 1:
+            return [
+                {"seed": seeds[0], "diverged": int(re.search(r"iteration (\d+)", str(failure))[1])}
+            ]
+        # Seeds that learn at once are stopped at once.
+        return [row for seed in seeds for row in learned(name, config, [seed], steps)]
+
+
+def _learned(name, config, seeds, steps):
     economy, exact = economy_of(name)
     agent = IMPALA(economy, seeds=seeds, device="cpu", config=config)
     iterations = steps // agent.steps_per_iteration
