@@ -110,7 +110,9 @@ def _text(error: BaseException) -> str:
 
 
 def _lost(times: int) -> dict[str, str]:
-    return {"error": f"lost: its process was killed {times} times, perhaps for want of memory"}
+    return {
+        "error": f"lost: its process was killed (attempts: {times}), perhaps for want of memory"
+    }
 
 
 # ---------------------------------------------------------------------- in this process
@@ -212,8 +214,8 @@ def processes(run, jobs: list[Job], means: Means) -> Outcomes:
                     unstarted += 1
                     if unstarted > means.retries:
                         raise RuntimeError(
-                            f"{unstarted} processes died while they started, for the reason that "
-                            "they have printed. A script has to call sweep only under "
+                            f"processes died while they started (attempts: {unstarted}), for the "
+                            "reason that they have printed. A script has to call sweep only under "
                             '`if __name__ == "__main__":`, because each process imports it.'
                         )
                     continue
