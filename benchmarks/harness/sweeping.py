@@ -54,7 +54,10 @@ def swept(run, cells, seeds=None) -> Iterator[tuple[str, object]]:
     name, result
         The result is a list with that of each seed, if seeds are handed over one by one.
     """
-    rows = sweep(run, cells, seeds, callback=_tell, show_progress=False, **_HOW.get())
+    how = _HOW.get()
+    if how.get("engine") == "processes" and len(cells) * len(seeds or [None]) == 1:
+        how = {"path": how["path"]}  # nothing is gained by another process
+    rows = sweep(run, cells, seeds, callback=_tell, show_progress=False, **how)
     for name, own in groupby(rows, lambda row: row["cell"]):
         found = list(own)
         one_by_one = isinstance(found[0]["seed"], int)
