@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import CALIBRATIONS, record, rounded, run, stored, swept, sweeping, table
+from benchmarks.harness import CALIBRATIONS, record, rounded, run, stored, sweeping, swept, table
 from benchmarks.harness.table import summary
 from lectures_lib.economies import Market
 
