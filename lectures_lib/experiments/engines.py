@@ -262,6 +262,8 @@ def ray(run, jobs: list[Job], means: Means) -> Outcomes:
         import ray
     except ModuleNotFoundError as error:
         raise ImportError("engine='ray' needs Ray: pip install 'lectures-lib[cluster]'") from error
+    if not jobs:
+        return
     payloads = _packed(run, jobs, ray.cloudpickle.dumps)
     ours = not ray.is_initialized()
     if ours and means.address is None and means.chosen:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import namedtuple
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
@@ -350,6 +351,24 @@ def test_a_script_that_is_not_guarded_is_told_so(tmp_path):
 def test_ray_sends_functions_that_are_in_no_module(cluster):
     rows = sweep(inner(), {"a": {}}, range(2), "ray", options={"num_cpus": 2})
     assert [row["result"] for row in rows] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, call.init(None)),
+        ({"address": "auto"}, call.init("auto")),
+        ({"workers": 2}, call.init("local", num_cpus=2, include_dashboard=False)),
+    ],
+)
+def test_a_cluster_is_found_or_started_and_left_again(cluster, monkeypatch, given, asked):
+    seen = Mock()
+    monkeypatch.setattr(cluster, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "init", seen.init)
+    monkeypatch.setattr(cluster, "shutdown", seen.shutdown)
+    (row,) = sweep(together, {"a": {"size": 2}}, [3], "ray", **given)
+    assert row["result"] == 6
+    assert seen.mock_calls == [asked, call.shutdown()]
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
