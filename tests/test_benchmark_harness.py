@@ -1,10 +1,13 @@
 """What all benchmarks share: the command line, the place of results, and the table."""
 
 import json
+import os
+import time
+from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import CALIBRATIONS, record, rounded, run, stored, table
+from benchmarks.harness import CALIBRATIONS, record, rounded, run, stored, sweeping, swept, table
 from benchmarks.harness.table import summary
 from lectures_lib.economies import Market
 
@@ -21,11 +24,32 @@ def one():
 
 
 PARTS = {"squares": squares, "one": one}
+FOLDER = "FOLDER_OF_CALLS"
+
+
+def power(exponent, seed):
+    """A run that leaves a file, and is interrupted if there is one that says so."""
+    folder = Path(os.environ[FOLDER])
+    if (folder / "stop").exists() and (exponent, seed) == (3, 1):
+        raise KeyboardInterrupt
+    (folder / f"{exponent} {seed} {os.getpid()} {time.time_ns()}").touch()
+    return {"power": seed**exponent}
+
+
+def powers(seeds=3):
+    """Squares and cubes."""
+    cells = {"squares": {"exponent": 2}, "cubes": {"exponent": 3}}
+    yield "zero", {"power": 0}
+    yield from swept(power, cells, range(seeds))
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """A place for results, and code that a commit holds."""
+    tmp_path = tmp_path / "results"
+    tmp_path.mkdir()
+    monkeypatch.setattr(sweeping, "JOURNALS", tmp_path.parent / "journals")
+    monkeypatch.setattr(sweeping, "commit", lambda: "abc")
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     monkeypatch.setattr("benchmarks.harness.command.uncommitted", lambda: "")
     monkeypatch.setattr("benchmarks.harness.command.provenance", lambda: {"code": "abc"})
@@ -100,6 +124,75 @@ def test_code_that_no_commit_holds_stores_nothing(results, monkeypatch, capsys):
         ask()
     assert "lectures_lib/x.py\nCommit them, or add --trial" in capsys.readouterr().err
     assert not list(results.iterdir())
+
+
+# ---------------------------------------------------------------------- parts of many runs
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """The folder in which runs leave their files."""
+    (tmp_path / "calls").mkdir()
+    monkeypatch.setenv(FOLDER, str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+MADE = {
+    "zero": {"power": 0},
+    "squares": [{"power": 0}, {"power": 1}, {"power": 4}],
+    "cubes": [{"power": 0}, {"power": 1}, {"power": 8}],
+}
+
+
+def ask_for_powers(*arguments):
+    run("sums", "What are powers?", {"powers": powers}, arguments)
+
+
+def journals(results):
+    return [path.name for path in (results.parent / "journals").glob("*")]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--processes", "2")])
+def test_runs_of_a_part_may_be_made_in_processes(results, calls, arguments):
+    ask_for_powers(*arguments)
+    assert stored("sums")["powers"] == MADE
+    assert stored("sums")["made"]["powers"]["command"].endswith(" --only powers")
+    workers = {path.name.split()[2] for path in calls.iterdir()}
+    assert (workers == {str(os.getpid())}) == (not arguments)
+    assert not journals(results), "nothing is left to be continued"
+
+
+def test_a_part_that_was_interrupted_goes_on(results, calls, monkeypatch):
+    (calls / "stop").touch()
+    with pytest.raises(KeyboardInterrupt):
+        ask_for_powers()
+    assert journals(results) == ["sums.powers.abc.jsonl"] and stored("sums") == {}
+    (calls / "stop").unlink()
+    done = {path.name for path in calls.iterdir()}
+    assert len(done) == 4
+    ask_for_powers()
+    assert stored("sums")["powers"] == MADE and not journals(results)
+    again = [path.name[:3] for path in calls.iterdir() if path.name not in done]
+    assert sorted(again) == ["3 1", "3 2"]
+
+
+def test_a_part_begins_anew_with_another_commit_and_as_a_trial(results, calls, monkeypatch):
+    (calls / "stop").touch()
+    with pytest.raises(KeyboardInterrupt):
+        ask_for_powers()
+    (calls / "stop").unlink()
+    ask_for_powers("--trial")
+    assert len(list(calls.iterdir())) == 4 + 6
+    monkeypatch.setattr(sweeping, "commit", lambda: "def")
+    ask_for_powers()
+    assert len(list(calls.iterdir())) == 4 + 6 + 6
+    assert journals(results) == ["sums.powers.abc.jsonl"]
+
+
+def test_one_call_for_all_seeds_gives_what_it_returns():
+    cells = {"a": {"size": 2}, "b": {"size": 3}}
+    found = swept(lambda size, seeds: [size * s for s in seeds], cells, [range(3)])
+    assert dict(found) == {"a": [0, 2, 4], "b": [0, 3, 6]}
+    assert dict(swept(lambda size: size, cells)) == {"a": 2, "b": 3}
+    assert dict(swept(lambda size, seed: size, cells, range(1))) == {"a": [2], "b": [3]}
 
 
 def test_without_a_repository_no_code_is_committed(results):

@@ -52,7 +52,7 @@ def question(name):
 
 
 def test_what_information_is_worth_is_what_it_was():
-    (row,) = cells.cell(replace(cells.HALF, n_uninformed=10), seeds=1)
+    (row,) = cells.cell(replace(cells.HALF, n_uninformed=10), seeds=range(1))
     stored_row = stored("information")["share"]["0 informed"][0]
     # Learning magnifies rounding; a value has an error of its own.
     assert abs(row["value"] - stored_row["value"]) < 4 * stored_row["value_error"]
@@ -304,7 +304,7 @@ def test_answers_of_linear_rules_are_sums_of_geometric_series():
 @pytest.mark.learning
 def test_a_seed_of_a_deep_learner_without_memory_charges_what_its_row_says():
     row = stored("marl")["deep_memory"]["no memory"]
-    found = deep.cell(deep.forgetful(deep.MARKET), deep.ppo(), row["steps"], seeds=1)
+    found = deep.cell(deep.forgetful(deep.MARKET), deep.ppo(), row["steps"], seeds=range(1))
     spread = np.ptp(row["price"])
     assert abs(found["price"][0] - row["price"][0]) < max(spread, 0.01)
 

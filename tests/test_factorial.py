@@ -12,7 +12,8 @@ from benchmarks.factorial.cells import CELLS, CORNERS, LEARNERS, Cell
 from benchmarks.factorial.effects import at_their_best, effect, interaction
 from benchmarks.factorial.learning import configured, learn, policy_errors
 from benchmarks.factorial.parts import PARTS
-from benchmarks.harness import stored
+from benchmarks.harness import stored, sweeping
+from benchmarks.harness.sweeping import journal
 from lectures_lib.agents import PPOConfig, SACConfig
 from lectures_lib.economies import BrockMirman
 from lectures_lib.solvers import solve
@@ -88,13 +89,7 @@ def test_seeds_learn_for_the_steps_that_they_are_given():
 
 
 # ---------------------------------------------------------------------- searches
-@pytest.fixture
-def journals(tmp_path, monkeypatch):
-    monkeypatch.setattr(search_module, "JOURNALS", tmp_path / "journals")
-    monkeypatch.setattr(search_module, "commit", lambda: "abc")
-
-
-def test_a_search_finds_the_best_setting_and_gives_few_all_of_the_steps(journals, monkeypatch):
+def test_a_search_finds_the_best_setting_and_gives_few_all_of_the_steps(monkeypatch):
     asked = []
 
     def error_of(cell, setting, seeds, steps):
@@ -112,36 +107,44 @@ def test_a_search_finds_the_best_setting_and_gives_few_all_of_the_steps(journals
     assert found["tuning_error"] == min(full) <= found["default_error"]
 
 
-def test_a_search_that_was_interrupted_goes_on_where_it_stood(journals, monkeypatch):
-    seen = []
+TRIED = []
 
-    def error_of(cell, setting, seeds, steps):
-        seen.append((steps, setting["policy_rate"]))
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-        return setting["policy_rate"]
 
-    monkeypatch.setattr(search_module, "error_of", error_of)
-    with pytest.raises(KeyboardInterrupt):
-        search_module.search(SMALL, 6, 4000)
-    found = search_module.summary(search_module.search(SMALL, 6, 4000))
-    assert found["settings"] == 6
+def made_up_error(cell, setting, seeds, steps):
+    """An error for which nothing is trained; what is asked for twelfth is interrupted."""
+    TRIED.append((steps, setting))
+    if len(TRIED) == 12:
+        raise KeyboardInterrupt
+    return setting["policy_rate"]
+
+
+def test_a_search_that_was_interrupted_goes_on_and_finds_what_it_would_have_found(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(search_module, "error_of", made_up_error)
+    monkeypatch.setattr(sweeping, "JOURNALS", tmp_path)
+    monkeypatch.setattr(sweeping, "commit", lambda: "abc")
+    TRIED.clear()
+    with pytest.raises(KeyboardInterrupt), journal("factorial", "small", kept=True):
+        search_module.search(SMALL, 9, 4000)
+    interrupted = list(TRIED)
+    with journal("factorial", "small", kept=True):
+        found = search_module.summary(search_module.search(SMALL, 9, 4000))
     # What was being tried is tried again, and what had been tried is not.
-    assert seen[3] == (4000, 5e-3) and seen.count((1000, 5e-3)) == 2
-    assert seen.count((1000, 3e-3)) == seen.count((1000, 1.5e-2)) + 2 == 3
+    assert TRIED[12] == interrupted[11]
+    assert all(tried not in TRIED[12:] for tried in interrupted[:11])
+    assert found["settings"] == 9
     assert found["known"].keys() == LEARNERS["ppo"].known(SMALL).keys()
-    before = len(seen)
-    search_module.search(SMALL, 6, 4000)
-    assert len(seen) == before
+    assert found == search_module.summary(search_module.search(SMALL, 9, 4000))
 
 
-def test_a_setting_that_breaks_training_is_a_bad_one(journals):
+def test_a_setting_that_breaks_training_is_a_bad_one():
     setting = LEARNERS["ppo"].known(SMALL)["default"] | {"policy_rate": 1e30}
     assert search_module.error_of(SMALL, setting, range(1), 10_000) > 100
 
 
 @pytest.mark.learning
-def test_a_small_cell_is_made_from_end_to_end(journals):
+def test_a_small_cell_is_made_from_end_to_end():
     made = dict(PARTS["brock_mirman+common+scattered"](trials=5, seeds=2, steps=60_000))
     assert made["search"]["settings"] == 5
     assert [row["seed"] for row in made["tuned"]] == [0, 1]

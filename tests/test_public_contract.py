@@ -14,6 +14,7 @@ import torch
 import lectures_lib.agents
 import lectures_lib.economies
 import lectures_lib.evaluation
+import lectures_lib.experiments
 import lectures_lib.interop
 import lectures_lib.solvers
 from lectures_lib.agents import PPO, Analytic, PPOConfig, Probing
@@ -27,6 +28,7 @@ ROOMS = [
     lectures_lib.solvers,
     lectures_lib.evaluation,
     lectures_lib.interop,
+    lectures_lib.experiments,
 ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, solved, train
+from benchmarks.harness import CALIBRATIONS, solved, swept, train
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import Market, MarkovChain, map_state
 from lectures_lib.evaluation import ergodic_moments, exploitability
@@ -103,42 +103,45 @@ def long_run(economy, regime):
     return [{"seed": 0, "capital": capital, "saving_share": share}]
 
 
+def learned(name, economy, changes, seeds, seconds):
+    """A row for each seed of a learner, some of whose settings are changed."""
+    kind, config = ALGORITHMS[name]
+    agent, took = train(kind, economy, replace(config, **changes), seeds, seconds=seconds)
+    more = {"steps": agent.steps, "seconds": took}
+    found = judged(agent.policy, economy)
+    return [{"seed": s, **more, **found[i]} for i, s in enumerate(agent.seeds)]
+
+
 def critic(seeds=3, seconds=12):
     """What critics see, common luck and whose reward, with five buyers."""
-
-    def learned(name, economy, **changes):
-        kind, config = ALGORITHMS[name]
-        config = replace(config, **changes)
-        agent, took = train(kind, economy, config, range(seeds), seconds=seconds)
-        more = {"steps": agent.steps, "seconds": took}
-        found = judged(agent.policy, economy)
-        return [{"seed": s, **more, **found[i]} for i, s in enumerate(agent.seeds)]
-
     for regime in ("nash", "markov perfect", "monopsony"):
         yield f"paper, exact: {regime}", long_run(Market(5), regime)
     yield "unequal, exact: nash", long_run(Market(5, **UNEQUAL), "nash")
     yield "other, exact: nash", long_run(Market(5, **OTHER), "nash")
+    cells = {}
+
+    def add(label, name, economy, **changes):
+        cells[label] = {"name": name, "economy": economy, "changes": changes, "seconds": seconds}
+
     for sight, central in SIGHT.items():
         for name, credit in (("Probing", "own"), ("PPO", "own"), ("Probing", "team")):
             label = f"paper, {name}, {credit} reward, {sight}"
-            economy = market()
-            cartel = tuple(economy.roles) if credit == "team" else ()
-            yield label, learned(name, economy, cartel=cartel, central_critic=central)
+            cartel = tuple(market().roles) if credit == "team" else ()
+            add(label, name, market(), cartel=cartel, central_critic=central)
     for name in ALGORITHMS:
         for luck, setting in LUCK.items():
             for sight, central in SIGHT.items():
                 label = f"unequal, {name}, {luck}, {sight}"
-                economy = market(**UNEQUAL)
-                yield label, learned(name, economy, central_critic=central, **setting)
+                add(label, name, market(**UNEQUAL), central_critic=central, **setting)
     # Does a network that takes more steps towards the same noisy targets do better?
     label = "unequal, Probing, own shocks, central critic, more critic steps"
     more = {"central_critic": True, "critic_epochs": 12, **LUCK["own shocks"]}
-    yield label, learned("Probing", market(**UNEQUAL), **more)
+    add(label, "Probing", market(**UNEQUAL), **more)
     for luck, setting in LUCK.items():
         for sight, central in SIGHT.items():
             label = f"other, Probing, {luck}, {sight}"
-            economy = market(**OTHER)
-            yield label, learned("Probing", economy, central_critic=central, **setting)
+            add(label, "Probing", market(**OTHER), central_critic=central, **setting)
+    yield from swept(learned, cells, [range(seeds)])
 
 
 PARTS = {"critic": critic}

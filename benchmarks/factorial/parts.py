@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.harness import seconds_per_iteration, stored
+from benchmarks.harness import seconds_per_iteration, stored, swept
 from lectures_lib.agents import PPO
 
 from .cells import CELLS, CORNERS, LEARNERS, PRIVILEGES, Cell, economy_of, subsets
@@ -81,19 +81,32 @@ def _steps_within(cell: Cell, setting: dict, seconds: float) -> int:
 
 def defaults(seeds=10):
     """Settings that the library comes with, on the seeds that are reported, for some learners."""
-    for privileges in dict.fromkeys(subsets(CORNERS) + subsets(("common", "differences"))):
-        name = "+".join(("planner", *privileges))
-        default = LEARNERS["ppo"].known(CELLS[name])["default"]
-        yield name, reported(CELLS[name], default, range(seeds), CELLS[name].steps)
+    some = dict.fromkeys(subsets(CORNERS) + subsets(("common", "differences")))
+    cells = [CELLS["+".join(("planner", *privileges))] for privileges in some]
+    runs = {x.name: (x, LEARNERS["ppo"].known(x)["default"]) for x in cells}
+    yield from _reported(runs, seeds)
 
 
 def calibration(seeds=10):
     """The best settings of some learners, on a calibration on which nothing was searched."""
-    for privileges in (*subsets(("common", "differences")), PRIVILEGES):
-        name = "+".join(("planner", *privileges))
-        cell = replace(CELLS[name], economy="planner_other")
-        setting = stored("factorial")[name]["search"]["setting"]
-        yield name, reported(cell, setting, range(seeds), cell.steps)
+    some = (*subsets(("common", "differences")), PRIVILEGES)
+    cells = [CELLS["+".join(("planner", *privileges))] for privileges in some]
+    runs = {
+        x.name: (
+            replace(x, economy="planner_other"),
+            stored("factorial")[x.name]["search"]["setting"],
+        )
+        for x in cells
+    }
+    yield from _reported(runs, seeds)
+
+
+def _reported(runs, seeds):
+    cells = {
+        name: {"cell": cell, "setting": setting, "steps": cell.steps}
+        for name, (cell, setting) in runs.items()
+    }
+    return swept(reported, cells, [range(seeds)])
 
 
 PARTS = {name: part_of(cell) for name, cell in CELLS.items()}

@@ -6,18 +6,16 @@ space (tree-structured Parzen estimator) the best quarter so far, and of the kno
 trained anew for all of the steps (asynchronous successive halving). The best has the smallest
 policy error then, in geometric mean over the seeds.
 
-The journals lie in `benchmarks/.journals`, which may be deleted when nothing is to be continued.
+What is drawn depends on nothing but the errors before. So a search that is begun again draws what
+it has drawn, and finds the errors in the part's journal.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
-
 import optuna
 from optuna.trial import TrialState
 
-from benchmarks.harness import RESULTS, commit
+from benchmarks.harness import commit, swept
 
 from .cells import LEARNERS, Cell
 from .learning import error_of
@@ -25,9 +23,6 @@ from .learning import error_of
 TUNING_SEEDS = range(100, 103)
 #: Of the steps, the share that comes first; of the settings drawn, the share that goes on.
 QUARTER = 4
-JOURNALS = RESULTS.parent / ".journals"
-
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -43,7 +38,12 @@ def search(cell: Cell, trials: int, steps: int) -> optuna.Study:
     steps : int
         Of a full training.
     """
-    study = _opened(cell, trials, steps)
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(1, QUARTER, 0),
+    )
+    for label, setting in list(LEARNERS[cell.learner].known(cell).items())[:trials]:
+        study.enqueue_trial(setting, user_attrs={"known": label})
 
     def objective(trial):
         setting = LEARNERS[cell.learner].space(trial, cell)
@@ -51,53 +51,32 @@ def search(cell: Cell, trials: int, steps: int) -> optuna.Study:
         trial.set_user_attr("code", commit())
         known = trial.user_attrs.get("known")
         for rung in (1, QUARTER):
-            error = error_of(cell, setting, TUNING_SEEDS, steps * rung // QUARTER)
-            print(
-                f"  {cell.name}: setting {trial.number}{f' ({known})' if known else ''}, "
-                f"{rung}/{QUARTER} of the steps: policy error {error:.3g}%",
-                flush=True,
-            )
+            label = f"setting {trial.number}{f' ({known})' if known else ''}, {rung}/{QUARTER}"
+            error = _error(label, cell, setting, steps * rung // QUARTER)
+            print(f"  {cell.name}: {label} of the steps: policy error {error:.3g}%", flush=True)
             trial.report(error, rung)
             if rung < QUARTER and not known and trial.should_prune():
                 raise optuna.TrialPruned
         return error
 
-    while (left := trials - len(study.get_trials(states=DONE))) > 0:
-        study.optimize(objective, n_trials=left)
+    study.optimize(objective, n_trials=trials)
     return study
 
 
-def _opened(cell, trials, steps) -> optuna.Study:
-    known = LEARNERS[cell.learner].known(cell)
-    asked = repr((asdict(cell), trials, steps, known))
-    JOURNALS.mkdir(exist_ok=True)
-    file = JOURNALS / f"{cell.name}.{hashlib.sha1(asked.encode()).hexdigest()[:8]}"
-    study = optuna.create_study(
-        study_name=cell.name,
-        storage=optuna.storages.JournalStorage(
-            optuna.storages.journal.JournalFileBackend(str(file))
-        ),
-        sampler=optuna.samplers.TPESampler(seed=0),
-        pruner=optuna.pruners.SuccessiveHalvingPruner(1, QUARTER, 0),
-        load_if_exists=True,
+def _error(label, cell, setting, steps) -> float:
+    ((_, error),) = swept(
+        error_of, {label: {"cell": cell, "setting": setting, "steps": steps}}, [TUNING_SEEDS]
     )
-    # Those that an interruption has kept from ending are tried again; others are drawn anew.
-    there = study.get_trials(states=(*DONE, TrialState.WAITING))
-    told = {trial.user_attrs.get("known") for trial in there}
-    for label, setting in list(known.items())[:trials]:
-        if label not in told:
-            study.enqueue_trial(setting, user_attrs={"known": label})
-    return study
+    return error
 
 
 def summary(study: optuna.Study) -> dict:
     """What is stored of a search."""
-    done = study.get_trials(states=DONE)
-    full = [t for t in done if t.state == TrialState.COMPLETE]
+    full = study.get_trials(states=(TrialState.COMPLETE,))
     known = {t.user_attrs["known"]: t.value for t in full if "known" in t.user_attrs}
     return {
         "tuning_error": study.best_value,
-        "settings": len(done),
+        "settings": len(study.trials),
         "trained_fully": len(full),
         "default_error": known["default"],
         "known": known,
@@ -109,7 +88,7 @@ def summary(study: optuna.Study) -> dict:
                 "error": [t.intermediate_values[k] for k in sorted(t.intermediate_values)],
                 "code": t.user_attrs["code"],
             }
-            for t in done
+            for t in study.trials
         ],
     }
 

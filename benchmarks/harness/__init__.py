@@ -5,6 +5,7 @@ from .clock import seconds_per_iteration, timed
 from .command import run
 from .learning import solved, train
 from .record import RESULTS, commit, rounded, stored
+from .sweeping import swept
 from .table import table
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "seconds_per_iteration",
     "solved",
     "stored",
+    "swept",
     "table",
     "timed",
     "train",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 
 from .record import provenance, store, stored, uncommitted
+from .sweeping import journal
 from .table import brief, table
 
 #: A part of a question yields the names of its rows, and the rows. Its keyword arguments, all of
@@ -39,13 +40,14 @@ def run(question: str, about: str, parts: Mapping[str, Part], argv: Sequence[str
     if unknown := given.keys() - _options(chosen).keys():
         parser.error(f"no part of {', '.join(chosen)} has the option --{min(unknown)}")
     if not arguments.print:
-        made = _make(parser, question, chosen, given, arguments.trial)
+        made = _make(parser, question, chosen, given, arguments)
     results = stored(question) | made
     tables = (table(n, results[n]) if n in results else f"{n}: not stored yet" for n in chosen)
     print("\n\n".join(tables))
 
 
-def _make(parser, question, parts, given, trial) -> dict[str, dict]:
+def _make(parser, question, parts, given, arguments) -> dict[str, dict]:
+    trial = arguments.trial
     changed = "" if trial else uncommitted()
     if changed:
         parser.error(
@@ -61,14 +63,24 @@ def _make(parser, question, parts, given, trial) -> dict[str, dict]:
         print(f"--- {name}", flush=True)
         settings = {option: given[option] for option in _options({name: part}) if option in given}
         made[name] = {}
-        for label, row in part(**settings):
-            made[name][label] = row
-            print(brief(label, row), flush=True)
-        if not trial:
-            options = "".join(f" --{option} {value}" for option, value in settings.items())
-            command = f"{parser.prog} --only {name}{options}"
-            store(question, name, made[name], {"command": command, **origin})
+        with journal(question, name, not trial, **_means(arguments)):
+            for label, row in part(**settings):
+                made[name][label] = row
+                print(brief(label, row), flush=True)
+            if not trial:
+                options = "".join(f" --{option} {value}" for option, value in settings.items())
+                command = f"{parser.prog} --only {name}{options}"
+                store(question, name, made[name], {"command": command, **origin})
     return made
+
+
+def _means(arguments) -> dict:
+    """Where the runs of parts are made that are cells and seeds."""
+    if arguments.ray:
+        return {"engine": "ray", "address": arguments.ray}
+    if arguments.processes > 1:
+        return {"engine": "processes", "workers": arguments.processes}
+    return {}
 
 
 def _parser(question, about, parts) -> argparse.ArgumentParser:
@@ -90,6 +102,16 @@ def _parser(question, about, parts) -> argparse.ArgumentParser:
     )
     parser.add_argument("--print", action="store_true", help="show what is stored, make nothing")
     parser.add_argument("--trial", action="store_true", help="make and print, store nothing")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="make so many runs at a time, where a part has several",
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="make them in a Ray cluster: its address, auto or local"
+    )
     for option, defaults in _options(parts).items():
         by_value: dict[int, list[str]] = {}
         for part, value in defaults.items():

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, timed
+from benchmarks.harness import CALIBRATIONS, swept, timed
 from lectures_lib.agents import Probing, ProbingConfig
 from lectures_lib.economies import InformationMarket, MarkovChain
 from lectures_lib.evaluation import exploitability, initial_states, simulate, value_of_information
@@ -37,9 +37,8 @@ HALF = InformationMarket()
 OTHER = CALIBRATIONS["other"]
 
 
-def learn(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG):
+def learn(economy, seeds, iterations=ITERATIONS, config=CONFIG):
     """Populations that have learned, and the processor seconds that each took."""
-    seeds = range(first, first + seeds)
     agent = Probing(economy, seeds=seeds, config=config, device="cpu")
     steps = iterations * agent.steps_per_iteration
     _, seconds = timed(agent.learn, steps, show_progress=False)
@@ -139,9 +138,9 @@ def judged(policy, economy, both=True, paths=PATHS) -> dict:
     return row | rules(policy, economy) | {"judged": seconds}
 
 
-def cell(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG) -> list[dict]:
+def cell(economy, seeds, iterations=ITERATIONS, config=CONFIG) -> list[dict]:
     """A row for each population."""
-    agent, seconds = learn(economy, seeds, first, iterations, config)
+    agent, seconds = learn(economy, seeds, iterations, config)
     rows = []
     for i, seed in enumerate(agent.seeds):
         row = judged(agent.policy[i], economy, both=i == 0)
@@ -151,38 +150,51 @@ def cell(economy, seeds=5, first=0, iterations=ITERATIONS, config=CONFIG) -> lis
     return rows
 
 
+def _cells(economies, seeds, first, **same):
+    """Rows by economy, all populations of which learn at once."""
+    cells = {label: {"economy": economy, **same} for label, economy in economies.items()}
+    return swept(cell, cells, [range(first, first + seeds)])
+
+
 def half(seeds=5, first=0):
     """Half are informed: constant cost and cost process, the paper's calibration and another."""
-    yield "constant cost", cell(HALF, seeds, first)
-    yield "cost process", cell(replace(HALF, cost=COST), seeds, first)
-    yield "constant cost, other calibration", cell(replace(HALF, **OTHER), seeds, first)
+    economies = {
+        "constant cost": HALF,
+        "cost process": replace(HALF, cost=COST),
+        "constant cost, other calibration": replace(HALF, **OTHER),
+    }
+    yield from _cells(economies, seeds, first)
 
 
 def told(seeds=3, first=0):
     """The uninformed remember last period, or see its price; without and with the cost process."""
-    for label, chain in (("constant cost", None), ("cost process", COST)):
-        for what, how in (("memory", {"memory": True}), ("last price", {"sees_price": True})):
-            economy = replace(HALF, cost=chain, **how)
-            yield f"{label}, {what}", cell(economy, seeds, first)
+    economies = {
+        f"{label}, {what}": replace(HALF, cost=chain, **how)
+        for label, chain in (("constant cost", None), ("cost process", COST))
+        for what, how in (("memory", {"memory": True}), ("last price", {"sees_price": True}))
+    }
+    yield from _cells(economies, seeds, first)
 
 
 def remember(seeds=3, first=0):
     """The uninformed remember last period, and learn for three times as long and more carefully."""
-    for label, chain in (("constant cost", None), ("cost process", COST)):
-        economy = replace(HALF, cost=chain, memory=True)
-        yield f"{label}, memory", cell(economy, seeds, first, 3 * ITERATIONS, CAREFUL)
+    economies = {
+        f"{label}, memory": replace(HALF, cost=chain, memory=True)
+        for label, chain in (("constant cost", None), ("cost process", COST))
+    }
+    yield from _cells(economies, seeds, first, iterations=3 * ITERATIONS, config=CAREFUL)
 
 
 def share(seeds=3, first=0):
     """None, 2 and 8 of ten households are informed, at constant cost."""
-    for n in (0, 2, 8):
-        yield f"{n} informed", cell(replace(HALF, n_uninformed=10 - n), seeds, first)
+    economies = {f"{n} informed": replace(HALF, n_uninformed=10 - n) for n in (0, 2, 8)}
+    yield from _cells(economies, seeds, first)
 
 
 def share_with_cost(seeds=3, first=0):
     """The same with the cost process."""
-    for n in (0, 2, 8):
-        yield f"{n} informed", cell(replace(HALF, cost=COST, n_uninformed=10 - n), seeds, first)
+    some = {f"{n} informed": replace(HALF, cost=COST, n_uninformed=10 - n) for n in (0, 2, 8)}
+    yield from _cells(some, seeds, first)
 
 
 PARTS = {

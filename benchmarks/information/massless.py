@@ -154,7 +154,7 @@ def _fit(features, y):
 
 def massless(seeds=3, first=0):
     """A household without mass in the populations of the paper's calibration, in two ways."""
-    agent, _ = learn(Market(10, n_uninformed=5), seeds, first)
+    agent, _ = learn(Market(10, n_uninformed=5), range(first, first + seeds))
     economy = Market(10, n_uninformed=5, atomistic=True)
     for i, seed in enumerate(agent.seeds):
         policy = agent.policy[i].on(economy)

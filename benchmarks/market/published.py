@@ -28,7 +28,7 @@ import torch
 from scipy.signal import lfilter
 from torch import Tensor
 
-from benchmarks.harness import rounded, timed
+from benchmarks.harness import rounded, swept, timed
 from lectures_lib.economies import Market
 
 #: Numbers of households for which the author reports results.
@@ -317,8 +317,9 @@ def reproduce(n: int, seeds, settings: Settings | None = None) -> list[dict]:
 
 def published(seeds=3, iterations=300):
     """The author's procedure, with one to five households."""
-    for n in HOUSEHOLDS:
-        yield f"N = {n}", reproduce(n, range(seeds), Settings(iterations=iterations))
+    settings = Settings(iterations=iterations)
+    cells = {f"N = {n}": {"n": n, "settings": settings} for n in HOUSEHOLDS}
+    yield from swept(reproduce, cells, [range(seeds)])
 
 
 PARTS = {"published": published}

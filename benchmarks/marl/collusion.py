@@ -14,7 +14,7 @@ from dataclasses import replace
 import numba
 import numpy as np
 
-from benchmarks.harness import rounded, timed
+from benchmarks.harness import rounded, swept, timed
 from lectures_lib.agents import QLearning, QLearningConfig
 from lectures_lib.economies import Bertrand, MarkovChain
 from lectures_lib.evaluation import departure_gains, limit_cycle
@@ -209,33 +209,47 @@ def baseline(sessions=1000):
 
 def grid(sessions=20):
     """Step sizes and rates at which exploration falls, ten of each."""
-    for rate in RATES:
-        for decay in DECAYS:
-            label = f"alpha {rate:.3f}, beta {decay:.1e}"
-            found = row(MARKET, sessions, rate=float(rate), decay=float(decay))
-            yield label, {"rate": float(rate), "decay": float(decay)} | found
+    cells = {
+        f"alpha {rate:.3f}, beta {decay:.1e}": {"rate": float(rate), "decay": float(decay)}
+        for rate in RATES
+        for decay in DECAYS
+    }
+    for label, found in _rows(sessions, cells):
+        yield label, cells[label] | found
+
+
+def _rows(sessions, changes):
+    """A row for each change of the paper's market or settings."""
+    base = {"market": MARKET, "sessions": sessions}
+    return swept(row, {label: base | own for label, own in changes.items()})
 
 
 def patience(sessions=100):
     """Discount factors from that of who is myopic to more than the paper's."""
-    for beta in (0.0, 0.25, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99):
-        yield f"discount factor {beta}", row(replace(MARKET, beta=beta), sessions)
-    for beta in (0.0, 0.5, 0.95):
-        forgetful = replace(MARKET, beta=beta, memory=0)
-        yield f"no memory, discount factor {beta}", row(forgetful, sessions)
+    markets = {
+        f"discount factor {beta}": replace(MARKET, beta=beta)
+        for beta in (0.0, 0.25, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99)
+    } | {
+        f"no memory, discount factor {beta}": replace(MARKET, beta=beta, memory=0)
+        for beta in (0.0, 0.5, 0.95)
+    }
+    yield from _rows(sessions, {label: {"market": market} for label, market in markets.items()})
 
 
 def variants(sessions=100):
     """Other markets, and other choices of what the paper leaves open or fixes."""
-    yield "costs 1 and 0.75", row(replace(MARKET, cost=(1.0, 0.75)), sessions)
-    yield "costs 1 and 0.5", row(replace(MARKET, cost=(1.0, 0.5)), sessions)
     luck = MarkovChain((-0.1, 0.1), ((0.5, 0.5), (0.5, 0.5)))
-    yield "outside good of -0.1 or 0.1, seen later", row(replace(MARKET, outside=luck), sessions)
-    yield "tables of zeros at first", row(MARKET, sessions, initial_value=0.0)
-    yield "the highest profit for ever at first", row(MARKET, sessions, initial_value=_highest())
-    yield "slower step, longer exploration", row(MARKET, sessions, rate=0.05, decay=1e-6)
     soft = {"exploration": "boltzmann", "temperature": (0.5, 1e-3)}
-    yield "Boltzmann exploration, temperature from 0.5", row(MARKET, sessions, **soft)
+    changes = {
+        "costs 1 and 0.75": {"market": replace(MARKET, cost=(1.0, 0.75))},
+        "costs 1 and 0.5": {"market": replace(MARKET, cost=(1.0, 0.5))},
+        "outside good of -0.1 or 0.1, seen later": {"market": replace(MARKET, outside=luck)},
+        "tables of zeros at first": {"initial_value": 0.0},
+        "the highest profit for ever at first": {"initial_value": _highest()},
+        "slower step, longer exploration": {"rate": 0.05, "decay": 1e-6},
+        "Boltzmann exploration, temperature from 0.5": soft,
+    }
+    yield from _rows(sessions, changes)
 
 
 def _highest():

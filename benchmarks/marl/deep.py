@@ -19,7 +19,7 @@ import numba
 import numpy as np
 import torch
 
-from benchmarks.harness import rounded, timed
+from benchmarks.harness import rounded, swept, timed
 from lectures_lib.agents import DQN, PPO, SAC, DQNConfig, PPOConfig, SACConfig
 from lectures_lib.economies import Bertrand
 from lectures_lib.economies.bertrand import BertrandState
@@ -292,9 +292,9 @@ def learned(market, config, seeds, steps, start=None):
     return agent, np.array(path), seconds
 
 
-def cell(market, config, steps, seeds=20, start=None, first=0) -> dict:
+def cell(market, config, steps, seeds, start=None) -> dict:
     """Learn and judge: lists with a number of each seed."""
-    agent, path, seconds = learned(market, config, range(first, first + seeds), steps, start)
+    agent, path, seconds = learned(market, config, seeds, steps, start)
     found = judged(agent.policy, market)
     copies = config.groups * config.replicates
     numbers = ("price", "gain", "departure", "once", "answer", "starts")
@@ -313,7 +313,7 @@ def cell(market, config, steps, seeds=20, start=None, first=0) -> dict:
         "iterations": agent.iteration,
         "steps": agent.steps,
         "periods": agent.steps // copies,
-        "seconds": seconds / seeds,
+        "seconds": seconds / len(seeds),
     }
 
 
@@ -350,64 +350,72 @@ def forgetful(market):
 
 
 # ---------------------------------------------------------------------- parts
+def _cells(seeds, changes, **same):
+    """A row for each change of the base case, besides what is the same in all of them."""
+    base = {"market": MARKET, "config": ppo(), "steps": STEPS["PPO"]} | same
+    return swept(cell, {name: base | own for name, own in changes.items()}, [range(seeds)])
+
+
 def deep_memory(seeds=20):
     """The base case, firms without memory, and firms without patience."""
-    steps = STEPS["PPO"]
-    yield "PPO", cell(MARKET, ppo(), steps, seeds)
-    yield "no memory", cell(forgetful(MARKET), ppo(), steps, seeds)
-    yield "no patience", cell(replace(MARKET, beta=0.0), ppo(), steps, seeds)
+    changes = {"no memory": forgetful(MARKET), "no patience": replace(MARKET, beta=0.0)}
+    yield from _cells(seeds, {"PPO": {}} | {k: {"market": x} for k, x in changes.items()})
 
 
 def deep_start(seeds=20):
     """Where first policies charge the price of competition, or that of a monopoly."""
-    steps, (low, _), (high, _) = STEPS["PPO"], MARKET.nash_prices, MARKET.monopoly_prices
-    yield "from competition", cell(MARKET, ppo(), steps, seeds, low)
-    yield "from monopoly", cell(MARKET, ppo(), steps, seeds, high)
-    yield "from monopoly, no memory", cell(forgetful(MARKET), ppo(), steps, seeds, high)
-    impatient = replace(MARKET, beta=0.0)
-    yield "from monopoly, no patience", cell(impatient, ppo(), steps, seeds, high)
+    (low, _), (high, _) = MARKET.nash_prices, MARKET.monopoly_prices
+    changes = {
+        "from competition": {"start": low},
+        "from monopoly": {},
+        "from monopoly, no memory": {"market": forgetful(MARKET)},
+        "from monopoly, no patience": {"market": replace(MARKET, beta=0.0)},
+    }
+    yield from _cells(seeds, changes, start=high)
 
 
 def deep_others(seeds=20):
     """Other algorithms, with and without memory."""
-    yield "DQN", cell(LISTED, dqn(), STEPS["DQN"], seeds)
-    yield "DQN, no memory", cell(forgetful(LISTED), dqn(), STEPS["DQN"], seeds)
-    yield "SAC", cell(MARKET, sac(), STEPS["SAC"], seeds)
-    yield "SAC, no memory", cell(forgetful(MARKET), sac(), STEPS["SAC"], seeds)
+    for name, market, config in (("DQN", LISTED, dqn()), ("SAC", MARKET, sac())):
+        changes = {name: {"market": market}, f"{name}, no memory": {"market": forgetful(market)}}
+        yield from _cells(seeds, changes, config=config, steps=STEPS[name])
 
 
 def deep_long(seeds=20):
     """Three times as long, from the monopoly's price."""
-    steps, (high, _) = 3 * STEPS["PPO"], MARKET.monopoly_prices
-    yield "from monopoly, longer", cell(MARKET, ppo(), steps, seeds, high)
+    high, _ = MARKET.monopoly_prices
+    yield from _cells(seeds, {"from monopoly, longer": {"steps": 3 * STEPS["PPO"], "start": high}})
 
 
 def deep_how(seeds=20):
     """What else might matter: one change each from the base case."""
-    steps = STEPS["PPO"]
-    yield "common random numbers", cell(MARKET, controlled(), steps, seeds)
-    yield "prices of the list", cell(LISTED, ppo(), steps, seeds)
+    changes = {
+        "common random numbers": {"config": controlled()},
+        "prices of the list": {"market": LISTED},
+    }
+    yield from _cells(seeds, changes)
 
 
 def deep_few(seeds=20):
     """Two copies of the market, as long by their own clock, with and without memory."""
-    few, steps = ppo(groups=1, replicates=2), STEPS["PPO"] // 8
-    yield "2 copies", cell(MARKET, few, steps, seeds)
-    yield "2 copies, no memory", cell(forgetful(MARKET), few, steps, seeds)
+    changes = {"2 copies": {}, "2 copies, no memory": {"market": forgetful(MARKET)}}
+    few = ppo(groups=1, replicates=2)
+    yield from _cells(seeds, changes, config=few, steps=STEPS["PPO"] // 8)
 
 
 def deep_which(seeds=20):
     """What of common random numbers it is: states that rules do not lead to, or comparisons."""
-    restarts = {"restart": 0.3, "jitter": 0.35}
-    stay = {"restart": 0.03, "jitter": 0.0}
-    yield "restarts alone", cell(MARKET, ppo(**restarts), STEPS["PPO"], seeds)
-    yield "comparisons alone", cell(MARKET, controlled(**stay), STEPS["PPO"], seeds)
+    changes = {
+        "restarts alone": {"config": ppo(restart=0.3, jitter=0.35)},
+        "comparisons alone": {"config": controlled(restart=0.03, jitter=0.0)},
+    }
+    yield from _cells(seeds, changes)
 
 
 def deep_noise(seeds=20):
     """Deep Q-learning without memory whose rivals are seldom at random at the end."""
-    quiet = dqn(epsilon=(1.0, 0.05))
-    yield "DQN, no memory, less noise", cell(forgetful(LISTED), quiet, STEPS["DQN"], seeds)
+    quiet = {"market": forgetful(LISTED), "config": dqn(epsilon=(1.0, 0.05))}
+    yield from _cells(seeds, {"DQN, no memory, less noise": quiet}, steps=STEPS["DQN"])
 
 
 def deep_answers(seeds=20):

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import torch
 
-from benchmarks.harness import solved, stored, timed
+from benchmarks.harness import solved, stored, swept, timed
 from benchmarks.planner.many import BY_PPO
 from lectures_lib.agents import DQN, PPO, DQNConfig
 from lectures_lib.economies import Discretised, Matrix, Planner, TwoStep
@@ -64,24 +64,30 @@ def earned(game, agent, periods) -> torch.Tensor:
     return total
 
 
+def played(name, mixer, seeds):
+    """What greedy teams earn in a game that they have learned with a mixer."""
+    game, periods, rounds, best = GAMES[name]
+    agent, seconds = timed(team, game, mixer, rounds, seeds)
+    found = earned(game, agent, periods)
+    amounts, counts = found.unique(return_counts=True)
+    return {
+        "seeds": len(seeds),
+        "best": int((found == best).sum()),
+        "earned": amounts.tolist(),
+        "times": counts.tolist(),
+        "steps": agent.steps,
+        "seconds": seconds / len(seeds),
+    }
+
+
 def games(seeds=50):
     """What greedy teams earn in four games, by mixer."""
-    for name, (game, periods, rounds, best) in GAMES.items():
-        for label, mixer in MIXERS.items():
-            agent, seconds = timed(team, game, mixer, rounds, range(seeds))
-            found = earned(game, agent, periods)
-            amounts, counts = found.unique(return_counts=True)
-            yield (
-                f"{name}, {label}",
-                {
-                    "seeds": seeds,
-                    "best": int((found == best).sum()),
-                    "earned": amounts.tolist(),
-                    "times": counts.tolist(),
-                    "steps": agent.steps,
-                    "seconds": seconds / seeds,
-                },
-            )
+    cells = {
+        f"{name}, {label}": {"name": name, "mixer": mixer}
+        for name in GAMES
+        for label, mixer in MIXERS.items()
+    }
+    yield from swept(played, cells, [range(seeds)])
 
 
 # ---------------------------------------------------------------------- households
@@ -164,13 +170,28 @@ class _Listed(Discretised):
         return self.economy.n_households
 
 
+def by_dqn(economy, config, rounds, **more) -> dict:
+    """A cell of households with a list of shares."""
+    return {"kind": DQN, "economy": economy, "config": config, "rounds": rounds} | more
+
+
+def by_ppo(economy, rounds, **changes) -> dict:
+    """A cell of households without one."""
+    config = replace(BY_PPO, **changes)
+    return {"kind": PPO, "economy": economy, "config": config, "rounds": rounds}
+
+
 def tuning():
     """For each mixer a few settings, with two households and seed 100."""
-    for label, mixer in MIXERS.items():
-        for name, changes in LIST.items():
-            config = replace(HOUSEHOLDS, mixer=mixer, **changes)
-            found = learned(DQN, with_shares(Planner, 2), config, TUNING_ROUNDS, [100], 24)
-            yield f"{label}, {name}", found
+    two, paths = with_shares(Planner, 2), {"paths": 24}
+    cells = {
+        f"{label}, {name}": by_dqn(
+            two, replace(HOUSEHOLDS, mixer=mixer, **changes), TUNING_ROUNDS, **paths
+        )
+        for label, mixer in MIXERS.items()
+        for name, changes in LIST.items()
+    }
+    yield from swept(learned, cells, [[100]])
 
 
 def chosen(label) -> DQNConfig:
@@ -182,11 +203,10 @@ def chosen(label) -> DQNConfig:
 
 def _households(n, seeds, labels):
     yield f"{n} households, nearest share", judged(nearest_share(Planner(n)), n)
-    for label in labels:
-        found = learned(DQN, with_shares(Planner, n), chosen(label), ROUNDS, range(seeds))
-        yield f"{n} households, {label}", found
-    found = learned(PPO, Planner(n), BY_PPO, PPO_ROUNDS, range(seeds))
-    yield f"{n} households, PPO", found
+    listed = with_shares(Planner, n)
+    cells = {f"{n} households, {x}": by_dqn(listed, chosen(x), ROUNDS) for x in labels}
+    cells[f"{n} households, PPO"] = by_ppo(Planner(n), PPO_ROUNDS)
+    yield from swept(learned, cells, [range(seeds)])
 
 
 def pair(seeds=3):
@@ -206,23 +226,24 @@ def quintet(seeds=3):
 
 def longer(seeds=3):
     """Two households who learn four times as long, or twice with PPO."""
-    for label in ("VDN", "QMIX"):
-        listed, config = with_shares(Planner, 2), chosen(label)
-        found = learned(DQN, listed, config, 4 * ROUNDS, range(seeds))
-        yield f"2 households, {label}, four times as long", found
-    found = learned(PPO, Planner(2), BY_PPO, 2 * PPO_ROUNDS, range(seeds))
-    yield "2 households, PPO, twice as long", found
+    listed = with_shares(Planner, 2)
+    cells = {
+        f"2 households, {label}, four times as long": by_dqn(listed, chosen(label), 4 * ROUNDS)
+        for label in ("VDN", "QMIX")
+    }
+    cells["2 households, PPO, twice as long"] = by_ppo(Planner(2), 2 * PPO_ROUNDS)
+    yield from swept(learned, cells, [range(seeds)])
 
 
 def secluded(seeds=3):
     """Two households who see themselves only, and what a critic or a mixer adds that sees both."""
-    for label, central in (("own critic", False), ("central critic", True)):
-        config = replace(BY_PPO, central_critic=central)
-        found = learned(PPO, Secluded(2), config, PPO_ROUNDS // 2, range(seeds))
-        yield f"PPO, {label}", found
-    for label in ("VDN", "QMIX"):
-        found = learned(DQN, with_shares(Secluded, 2), chosen(label), ROUNDS, range(seeds))
-        yield label, found
+    cells = {
+        f"PPO, {label}": by_ppo(Secluded(2), PPO_ROUNDS // 2, central_critic=central)
+        for label, central in (("own critic", False), ("central critic", True))
+    }
+    listed = with_shares(Secluded, 2)
+    cells |= {label: by_dqn(listed, chosen(label), ROUNDS) for label in ("VDN", "QMIX")}
+    yield from swept(learned, cells, [range(seeds)])
 
 
 PARTS = {f.__name__: f for f in (games, tuning, pair, longer, trio, quintet, secluded)}

@@ -7,12 +7,10 @@ the machine does not shorten them. The parts `runs` and `steps` are timed by the
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, timed
+from benchmarks.harness import CALIBRATIONS, swept, timed
 from lectures_lib.agents import PPO, Analytic, Probing
 from lectures_lib.economies import Planner
 from lectures_lib.evaluation import best_fixed_action, evaluate
@@ -24,7 +22,6 @@ LEARNERS = {"PPO": (PPO, 25), "Probing": (Probing, 25), "Analytic": (Analytic, 5
 
 def run(name, economy, seed):
     """Train once and judge; the numbers of one row and seed."""
-    torch.set_num_threads(1)
     policy, steps, took = learn_for(*LEARNERS[name], economy, seed)
     return judge(policy, economy) | {"seed": seed, "steps": steps, "seconds": took}
 
@@ -60,22 +57,6 @@ def judge(policy, economy):
     }
 
 
-def runs_of(jobs, processes):
-    """Run jobs (row, arguments) side by side; {row: list of results, one per seed}."""
-    rows: dict[str, list] = {row: [] for row, _ in jobs}
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        pending = {pool.submit(run, *arguments): row for row, arguments in jobs}
-        for done, future in enumerate(as_completed(pending), 1):
-            row, result = pending[future], future.result()
-            rows[row].append(result)
-            print(
-                f"{done}/{len(jobs)}  {row}, seed {result['seed']}: loss {result['loss']:.5f}%, "
-                f"policy error {result['policy_error']:.3f}%, {result['seconds']:.0f} s",
-                flush=True,
-            )
-    return {row: sorted(results, key=lambda r: r["seed"]) for row, results in rows.items()}
-
-
 def steps():
     """Economy steps per second of Planner.step at a batch of 65,536."""
     economy, generator, batch = Planner(), torch.Generator().manual_seed(0), (65_536,)
@@ -103,21 +84,21 @@ def runs():
     yield "ratio", seconds["five"] / seconds["one"]
 
 
-def learners(seeds=5, processes=2):
+def learners(seeds=5):
     """Between the best constant share and the exact rule."""
-    yield from _ours(Planner(), seeds, processes)
+    yield from _ours(Planner(), seeds)
     yield "exact", [judge(solve(Planner()).policy, Planner())]
 
 
-def calibration(seeds=5, processes=2):
+def calibration(seeds=5):
     """The same settings in another economy."""
-    yield from _ours(Planner(**CALIBRATIONS["other"]), seeds, processes)
+    yield from _ours(Planner(**CALIBRATIONS["other"]), seeds)
 
 
-def _ours(economy, seeds, processes):
+def _ours(economy, seeds):
     yield "best constant share", [judge(best_fixed_action(economy), economy)]
-    jobs = [(name, (name, economy, seed)) for name in LEARNERS for seed in range(seeds)]
-    yield from runs_of(jobs, processes).items()
+    cells = {name: {"name": name, "economy": economy} for name in LEARNERS}
+    yield from swept(run, cells, range(seeds))
 
 
 PARTS = {f.__name__: f for f in (steps, runs, learners, calibration)}

@@ -11,15 +11,13 @@ at states of the initial distribution: at most, and on average. Where rules of o
 
 from __future__ import annotations
 
-import multiprocessing
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
-import torch
 
-from benchmarks.harness import CALIBRATIONS, timed
+from benchmarks.harness import CALIBRATIONS, swept, timed
 from lectures_lib.economies import Market, Planner
 from lectures_lib.solvers import ConvergenceError, time_iteration
 from lectures_lib.solvers.time_iteration import DEGREES, JOINT_SIZES
@@ -44,9 +42,16 @@ def next_capital(economy, policy, states):
     return ((1 - economy.delta) * states.capital + bought) / economy.efficient_capital
 
 
-def solution(economy, regime, number):
+@cache
+def warm():
+    """What takes time once in a process takes it before something is timed."""
+    time_iteration(Market(), "competitive")
+
+
+def solution(economy, regime, seed):
     """What a row needs of one draw's rule; nothing if there is none."""
-    other = perturbed(economy, number)
+    warm()
+    other = perturbed(economy, seed)
     # That a rule is imprecise is what is measured here.
     with warnings.catch_warnings(action="ignore"):
         try:
@@ -67,6 +72,8 @@ def row_of(solutions):
     row = {"solved": len(solutions), "failed": len(solutions) - len(solved)}
     if not solved:
         return row
+    # Lists, if they come from a journal.
+    solved = [(np.asarray(found), measured) for found, measured in solved]
     moved = [np.abs(found - solved[0][0]) for found, _ in solved]
     worst = {name: max(measured[name] for _, measured in solved) for name in solved[0][1]}
     return row | {
@@ -76,31 +83,17 @@ def row_of(solutions):
     }
 
 
-def _begin():
-    """A process's libraries have one thread, and are warm."""
-    torch.set_num_threads(1)
-    time_iteration(Market(), "competitive")
-
-
 def part(size, kinds):
     """The part of one size, for pairs of an economy's class and a regime."""
 
-    def rows(perturbations=5, processes=1):
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_begin) as pool:
-            waiting = [
-                (
-                    f"{regime}, {label}",
-                    [
-                        pool.submit(solution, kind(*size, **parameters), regime, number)
-                        for number in range(perturbations + 1)
-                    ],
-                )
-                for kind, regime in kinds
-                for label, parameters in CALIBRATIONS.items()
-            ]
-            for name, draws in waiting:
-                yield name, row_of([draw.result() for draw in draws])
+    def rows(perturbations=5):
+        cells = {
+            f"{regime}, {label}": {"economy": kind(*size, **parameters), "regime": regime}
+            for kind, regime in kinds
+            for label, parameters in CALIBRATIONS.items()
+        }
+        for name, draws in swept(solution, cells, range(perturbations + 1)):
+            yield name, row_of(draws)
 
     regimes = " and ".join(regime for _, regime in kinds)
     rows.__doc__ = f"Households x goods: {size[0]} x {size[1]}, {regimes}."

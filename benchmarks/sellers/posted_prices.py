@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, rounded, solved, timed
+from benchmarks.harness import CALIBRATIONS, rounded, solved, swept, timed
 from lectures_lib.agents import PPO, Probing, ProbingConfig
 from lectures_lib.economies import PostedPrice, map_state
 from lectures_lib.solvers import at_rest, markov_perfect, without_risk
@@ -176,12 +176,13 @@ def gains(economy, policy, role, centre, starts=6):
 
 
 # ---------------------------------------------------------------------- rows
-def rows(economy, kind, config, iterations, seeds, exact=None):
-    """What each seed has learned; `exact` are capital and markup to compare with, if any."""
+def rows(economy, kind, config, iterations, seeds, compared=True):
+    """What each seed has learned, compared with what is exact unless nobody knows that."""
+    exact = rest(economy) if compared else None
     agent, watch, seconds = learned(economy, kind, config, iterations, seeds)
     capital, markup = watch.capital[-1], watch.markup[-1]
     gained = {role: gains(economy, agent.policy, role, capital) for role in ("firm", "household")}
-    late = -(LOOKS // 4) - 2
+    late, found = -(LOOKS // 4) - 2, []
     for i, seed in enumerate(seeds):
         row = {
             "seed": seed,
@@ -194,23 +195,27 @@ def rows(economy, kind, config, iterations, seeds, exact=None):
         row["moved_late"] = 100 * (markup[i] / watch.markup[late][i] - 1)
         row |= {f"{role}_gain": gained[role][i] for role in gained}
         row |= {"steps": agent.steps, "seconds": seconds}
-        yield row | {"path": rounded([x[i] for x in watch.markup])}
+        found.append(row | {"path": rounded([x[i] for x in watch.markup])})
+    return found
+
+
+def _rows(economies, kind, config, iterations, seeds):
+    """The same by economy."""
+    same = {"kind": kind, "config": config, "iterations": iterations}
+    cells = {label: {"economy": economy, **same} for label, economy in economies.items()}
+    return swept(rows, cells, [seeds])
 
 
 def posted_prices_one(seeds=5):
     """One household and one seller: ordinary PPO, strategic or not, patient or not."""
-    for label, case in CASES.items():
-        economy = sellers(*case)
-        found = rows(economy, PPO, ORDINARY, ITERATIONS[PPO], range(seeds), rest(economy))
-        yield label, list(found)
+    economies = {label: sellers(*case) for label, case in CASES.items()}
+    yield from _rows(economies, PPO, ORDINARY, ITERATIONS[PPO], range(seeds))
 
 
 def posted_prices_longer(seeds=5):
     """The same four with twice the iterations, over which rates and noise fall half as fast."""
-    for label, case in CASES.items():
-        economy = sellers(*case)
-        found = rows(economy, PPO, ORDINARY, 2 * ITERATIONS[PPO], range(seeds), rest(economy))
-        yield f"{label}, twice", list(found)
+    economies = {f"{label}, twice": sellers(*case) for label, case in CASES.items()}
+    yield from _rows(economies, PPO, ORDINARY, 2 * ITERATIONS[PPO], range(seeds))
 
 
 def posted_prices_exact():
@@ -270,19 +275,16 @@ def price_takers(economy):
 
 def posted_prices_trembles(seeds=5):
     """Probing, with trembles of the seller's price; without them the chapter shows it."""
+    cases = ("strategic, patient", "price taker, patient")
+    economies = {f"{label}, trembles": sellers(*CASES[label]) for label in cases}
     fresh = range(FRESH, FRESH + seeds)
-    for label in ("strategic, patient", "price taker, patient"):
-        economy = sellers(*CASES[label])
-        found = rows(economy, Probing, TREMBLING, ITERATIONS[Probing], fresh, rest(economy))
-        yield f"{label}, trembles", list(found)
+    yield from _rows(economies, Probing, TREMBLING, ITERATIONS[Probing], fresh)
 
 
 def posted_prices_calibration(seeds=5):
     """The calibration on which settings were chosen, with other seeds; and one that none was on."""
-    for name in ("other", "annual"):
-        economy = sellers(calibration=name)
-        found = rows(economy, PPO, ORDINARY, ITERATIONS[PPO], range(seeds), rest(economy))
-        yield name, list(found)
+    economies = {name: sellers(calibration=name) for name in ("other", "annual")}
+    yield from _rows(economies, PPO, ORDINARY, ITERATIONS[PPO], range(seeds))
 
 
 def posted_prices_two(seeds=3):
@@ -300,15 +302,15 @@ def posted_prices_two_quiet(seeds=3):
     economy = sellers(size=2, patience=SOME)
     config = PPO.default_config(economy)
     config = replace(config, noise=(config.noise[0], config.noise[1] / 5))
-    found = rows(economy, PPO, config, TWO, range(FRESH, FRESH + seeds))
-    yield f"2 x 2, discount {SOME}, less noise", list(found)
+    found = rows(economy, PPO, config, TWO, range(FRESH, FRESH + seeds), compared=False)
+    yield f"2 x 2, discount {SOME}, less noise", found
 
 
 def posted_prices_two_trembles(seeds=3):
     """The same by Probing with trembles, as with one of each."""
     economy, fresh = sellers(size=2, patience=SOME), range(FRESH, FRESH + seeds)
-    found = rows(economy, Probing, TREMBLING, ITERATIONS[Probing], fresh)
-    yield f"2 x 2, discount {SOME}, trembles", list(found)
+    found = rows(economy, Probing, TREMBLING, ITERATIONS[Probing], fresh, compared=False)
+    yield f"2 x 2, discount {SOME}, trembles", found
 
 
 def posted_prices_two_patient(seeds=3):
@@ -323,7 +325,8 @@ def posted_prices_ten(seeds=2):
 
 def _of_size(size, seeds, iterations, patience=None):
     economy = sellers(size=size, patience=patience)
-    return list(rows(economy, PPO, PPO.default_config(economy), iterations, range(seeds)))
+    config = PPO.default_config(economy)
+    return rows(economy, PPO, config, iterations, range(seeds), compared=False)
 
 
 PARTS = {

@@ -18,7 +18,7 @@ from functools import cache
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, rounded, solved, timed
+from benchmarks.harness import CALIBRATIONS, rounded, solved, swept, timed
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.economies import TradingPost
 from lectures_lib.economies.base import map_state
@@ -60,10 +60,10 @@ def post(households=2, firms=2, patience=None, **calibration) -> TradingPost:
 
 def learn(economy, seeds, config=None, iterations=None, kind=PPO):
     """Train, by default with the library's own settings; returns the agent and seconds a seed."""
-    agent = kind(economy, seeds=range(seeds), device="cpu", config=config)
+    agent = kind(economy, seeds=seeds, device="cpu", config=config)
     steps = iterations and iterations * agent.steps_per_iteration
     _, seconds = timed(agent.learn, steps, show_progress=False)
-    return agent, seconds / seeds
+    return agent, seconds / len(seeds)
 
 
 # ---------------------------------------------------------------------- what a rule comes to
@@ -147,39 +147,50 @@ def long_run(economy, policy, paths=32, first=300, periods=300) -> dict[str, tor
 
 
 # ---------------------------------------------------------------------- parts
-def _learned(label, economy, seeds, exploited=EXPLOITED, **how):
-    yield f"{label}, exact", {"seed": "exact"} | exact(economy)
-    yield label, judged(*learn(economy, seeds, **how), economy, exploited)
+def cell(economy, seeds, exploited, **how):
+    """Learn, and judge."""
+    return judged(*learn(economy, seeds, **how), economy, exploited)
 
 
-def _patient_and_myopic(firms, seeds, exploited):
-    yield from _learned(f"F = {firms}", post(firms=firms), seeds, exploited)
-    yield from _learned(f"F = {firms}, myopic", post(firms=firms, patience=0.0), seeds, exploited)
+def _learned(economies, seeds, exploited=EXPLOITED, **how):
+    same = {"exploited": exploited, **how}
+    cells = {label: {"economy": economy, **same} for label, economy in economies.items()}
+    for label, found in swept(cell, cells, [range(seeds)]):
+        yield f"{label}, exact", {"seed": "exact"} | exact(economies[label])
+        yield label, found
+
+
+def patient_and_myopic(firms):
+    """Two households, and firms who are as patient as they or care for today only."""
+    return {
+        f"F = {firms}": post(firms=firms),
+        f"F = {firms}, myopic": post(firms=firms, patience=0.0),
+    }
 
 
 def trading_post_2(seeds=5, exploited=5):
     """Two households and two firms, who are as patient as they or care for today only."""
-    yield from _patient_and_myopic(2, seeds, exploited)
+    yield from _learned(patient_and_myopic(2), seeds, exploited)
 
 
 def trading_post_3(seeds=5, exploited=EXPLOITED):
     """The same with three firms."""
-    yield from _patient_and_myopic(3, seeds, exploited)
+    yield from _learned(patient_and_myopic(3), seeds, exploited)
 
 
 def trading_post_5(seeds=5, exploited=EXPLOITED):
     """The same with five firms."""
-    yield from _patient_and_myopic(5, seeds, exploited)
+    yield from _learned(patient_and_myopic(5), seeds, exploited)
 
 
 def trading_post_ten(seeds=5):
     """Ten households and ten firms."""
-    yield from _learned("10 x 10", post(10, 10), seeds, iterations=TEN)
+    yield from _learned({"10 x 10": post(10, 10)}, seeds, iterations=TEN)
 
 
 def trading_post_calibration(seeds=5):
     """The same settings in another economy, untuned."""
-    yield from _learned("F = 2, other calibration", post(**CALIBRATIONS["other"]), seeds)
+    yield from _learned({"F = 2, other calibration": post(**CALIBRATIONS["other"])}, seeds)
 
 
 def _risky(label, seeds, **how):
@@ -189,7 +200,7 @@ def _risky(label, seeds, **how):
     reference = {name: x.item() for name, x in long_run(economy, policy).items()}
     known = slopes(economy, policy, reference["capital"])
     yield f"{label}, exact", {"seed": "exact"} | reference | known
-    agent, seconds = learn(economy, seeds, **how)
+    agent, seconds = learn(economy, range(seeds), **how)
     found, rows = long_run(economy, agent.policy), []
     for i, seed in enumerate(agent.seeds):
         row = {"seed": seed, "steps": agent.steps, "seconds": seconds}
@@ -204,50 +215,53 @@ def trading_post_risk(seeds=5):
     yield from _risky("risk", seeds)
 
 
-def _probing(label, economy, seeds, exploited=EXPLOITED):
-    how = {"kind": Probing, "config": PROBES, "iterations": PROBING}
-    yield from _learned(label, economy, seeds, exploited, **how)
+#: How Probing learns.
+BY_PROBING = {"kind": Probing, "config": PROBES, "iterations": PROBING}
 
 
 def trading_post_probing_2(seeds=5, exploited=5):
     """Two households and two firms, patient and myopic, who learn by probing."""
-    yield from _probing("F = 2", post(), seeds, exploited)
-    yield from _probing("F = 2, myopic", post(patience=0.0), seeds, exploited)
+    yield from _learned(patient_and_myopic(2), seeds, exploited, **BY_PROBING)
 
 
 def trading_post_probing_more(seeds=5, exploited=EXPLOITED):
     """Three and five patient firms who learn by probing."""
-    yield from _probing("F = 3", post(firms=3), seeds, exploited)
-    yield from _probing("F = 5", post(firms=5), seeds, exploited)
+    economies = {f"F = {firms}": post(firms=firms) for firms in (3, 5)}
+    yield from _learned(economies, seeds, exploited, **BY_PROBING)
 
 
 def trading_post_probing_calibration(seeds=5):
     """Two firms in another economy who learn by probing."""
-    yield from _probing("F = 2, other calibration", post(**CALIBRATIONS["other"]), seeds)
+    economies = {"F = 2, other calibration": post(**CALIBRATIONS["other"])}
+    yield from _learned(economies, seeds, **BY_PROBING)
 
 
 def trading_post_probing_risk(seeds=5):
     """Two firms, two households, and luck, for those who learn by probing."""
-    yield from _risky("risk", seeds, kind=Probing, config=PROBES, iterations=PROBING)
+    yield from _risky("risk", seeds, **BY_PROBING)
+
+
+def credited(cartel, seeds, iterations):
+    """Where rules end that learn for a short time: shares and ranges over seeds."""
+    economy = post()
+    config = PPOConfig.sellers(cartel=cartel, **QUICK)
+    agent, seconds = learn(economy, seeds, config, iterations)
+    found = long_run(economy, agent.policy, paths=1, first=400, periods=1)
+    small = found["capital"] < COLLAPSE * exact(economy)["capital"]
+    row = {"seeds": len(seeds), "steps": agent.steps, "seconds": seconds}
+    row["collapsed"] = small.double().mean().item()
+    for name, x in found.items():
+        row |= {
+            name: x.median().item(),
+            f"{name}_range": rounded((x.min().item(), x.max().item())),
+        }
+    return row
 
 
 def trading_post_credit(seeds=50, iterations=FEW):
     """Who slides into no trade? Own gain against the mean of a role, after a short time."""
-    economy = post()
-    reference = exact(economy)
-    for label, cartel in CARTELS.items():
-        config = PPOConfig.sellers(cartel=cartel, **QUICK)
-        agent, seconds = learn(economy, seeds, config, iterations)
-        found = long_run(economy, agent.policy, paths=1, first=400, periods=1)
-        row = {"seeds": seeds, "steps": agent.steps, "seconds": seconds}
-        small = found["capital"] < COLLAPSE * reference["capital"]
-        row["collapsed"] = small.double().mean().item()
-        for name, x in found.items():
-            row |= {
-                name: x.median().item(),
-                f"{name}_range": rounded((x.min().item(), x.max().item())),
-            }
-        yield label, row
+    cells = {x: {"cartel": cartel, "iterations": iterations} for x, cartel in CARTELS.items()}
+    yield from swept(credited, cells, [range(seeds)])
 
 
 PARTS = {

@@ -6,9 +6,11 @@ solution's ergodic set. Seconds begin when one small solution has warmed the lib
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
-from benchmarks.harness import CALIBRATIONS, timed
+from benchmarks.harness import CALIBRATIONS, swept, timed
 from lectures_lib.economies import Market, Planner, map_state
 from lectures_lib.evaluation import initial_states, simulate
 from lectures_lib.solvers import solve
@@ -53,11 +55,22 @@ def accuracy(solution, ahead=False):
     }
 
 
-def _solved(rows, method, ahead=False):
+@cache
+def warm():
+    """What takes time once in a process takes it before something is timed."""
     accuracy(solve(Market()))
-    for label, economy, regime in rows:
-        solution, seconds = timed(solve, economy, regime, method)
-        yield label, {"seconds": seconds, **accuracy(solution, ahead)}
+
+
+def row(economy, regime, method, ahead):
+    """Solve, and judge."""
+    warm()
+    solution, seconds = timed(solve, economy, regime, method)
+    return {"seconds": seconds, **accuracy(solution, ahead)}
+
+
+def _solved(rows, method, ahead=False):
+    same = {"method": method, "ahead": ahead}
+    return swept(row, {x: {"economy": e, "regime": regime, **same} for x, e, regime in rows})
 
 
 def grids():

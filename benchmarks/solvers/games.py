@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.harness import solved, timed
+from functools import cache
+
+from benchmarks.harness import solved, swept, timed
 from lectures_lib.economies import FixedAction, Market
 from lectures_lib.evaluation import exploitability
 from lectures_lib.solvers import markov_perfect, solve, without_risk
@@ -24,25 +26,33 @@ def games():
         ("spending, N = 5", Market(5)),
         ("quantities, N = 5", Market(5, **QUANTITY)),
     ]
-    markov_perfect(without_risk(Market(2)))  # warms the libraries up
-    for label, economy in rows:
-        solution, seconds = timed(markov_perfect, economy)
-        open_loop = solve(economy, "nash")
-        capital = [
-            ergodic_states(s.policy, economy, 4000).capital.mean().item()
-            for s in (solution, open_loop)
-        ]
-        states = ergodic_states(solution.policy, economy, 100)
-        gradients = solution.policy.own_gradients(states).abs()
-        numbers = {
-            "seconds": seconds,
-            "iterations": solution.iterations,
-            "own gradient": gradients.max().item(),
-            "mean capital": capital[0],
-            "open-loop capital": capital[1],
-            "feedback": capital[0] / capital[1] - 1,
-        }
-        yield label, numbers
+    yield from swept(game, {label: {"economy": economy} for label, economy in rows})
+
+
+@cache
+def warm():
+    """What takes time once in a process takes it before something is timed."""
+    markov_perfect(without_risk(Market(2)))
+
+
+def game(economy) -> dict[str, float]:
+    """The equilibrium of a game, beside open-loop Nash equilibrium."""
+    warm()
+    solution, seconds = timed(markov_perfect, economy)
+    open_loop = solve(economy, "nash")
+    capital = [
+        ergodic_states(s.policy, economy, 4000).capital.mean().item() for s in (solution, open_loop)
+    ]
+    states = ergodic_states(solution.policy, economy, 100)
+    gradients = solution.policy.own_gradients(states).abs()
+    return {
+        "seconds": seconds,
+        "iterations": solution.iterations,
+        "own gradient": gradients.max().item(),
+        "mean capital": capital[0],
+        "open-loop capital": capital[1],
+        "feedback": capital[0] / capital[1] - 1,
+    }
 
 
 def exploitabilities():
@@ -53,18 +63,21 @@ def exploitabilities():
     rows += [("markov perfect, N = 2", Market(2), "markov perfect")]
     rows += [("constant share, N = 2", Market(2), "constant")]
     rows += [(f"{r}, N = 100", Market(100), r) for r in ("nash", "constant")]
-    for label, economy, rule in rows:
-        constant = rule == "constant"
-        policy = FixedAction(economy, 0.1) if constant else solved(economy, rule).policy
-        result, seconds = timed(exploitability, policy, economy)
-        numbers = {
-            "seconds": seconds,
-            "gain": result.gain,
-            "standard error": result.standard_error,
-            "ergodic gain": result.ergodic_gain,
-            "ergodic standard error": result.ergodic_standard_error,
-        }
-        yield label, numbers
+    yield from swept(gain, {x: {"economy": economy, "rule": rule} for x, economy, rule in rows})
+
+
+def gain(economy, rule) -> dict[str, float]:
+    """What a departure from a rule gains, and how sure that is."""
+    constant = rule == "constant"
+    policy = FixedAction(economy, 0.1) if constant else solved(economy, rule).policy
+    result, seconds = timed(exploitability, policy, economy)
+    return {
+        "seconds": seconds,
+        "gain": result.gain,
+        "standard error": result.standard_error,
+        "ergodic gain": result.ergodic_gain,
+        "ergodic standard error": result.ergodic_standard_error,
+    }
 
 
 PARTS = {"games": games, "exploitability": exploitabilities}
