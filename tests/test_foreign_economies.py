@@ -44,6 +44,7 @@ SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 
 PICKY = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8, "updates": 2}
 CONFIGS = {
     "PPO": agents.PPOConfig(**SMALL),
+    "IMPALA": agents.IMPALAConfig(**SMALL),
     "Probing": agents.ProbingConfig(**SMALL),
     "Analytic": agents.AnalyticConfig(**SMALL),
     "SAC": agents.SACConfig(**SMALL, batch=8, memory=64),
@@ -289,7 +290,7 @@ NO_USE = {
     "Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables "
     "TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
-    "NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
+    "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
     "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
