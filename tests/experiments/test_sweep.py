@@ -32,7 +32,14 @@ ENGINES = [
 def cluster():
     """Ray on two cores, for all tests that want it."""
     ray = pytest.importorskip("ray")
-    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20)
+    for attempts_left in (2, 1, 0):
+        try:
+            ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20)
+            break
+        except Exception:  # on a busy computer its servers may take longer than Ray waits
+            ray.shutdown()
+            if not attempts_left:
+                raise
     yield ray
     ray.shutdown()
 
