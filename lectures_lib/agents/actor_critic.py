@@ -80,6 +80,8 @@ class ActorCritic(NetworkAgent):
     Parameters are those of :class:`~lectures_lib.agents.Agent`.
     """
 
+    shares_groups = True
+
     @property
     def noise(self) -> float:
         """Standard deviation of exploration now, before squashing; none by default."""
@@ -144,13 +146,14 @@ class ActorCritic(NetworkAgent):
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             observations[name] = surveys[name] = self.standardise(name, features)
-            learner.scale.update(features)
+            learner.scale.update(features, self.processes)
             if self.config.central_critic:
                 everything = torch.stack([d.surveyed[name] for d in decisions], 1)
                 surveys[name] = self.standardise_survey(name, everything)
-                learner.critic_scale.update(everything)
+                learner.critic_scale.update(everything, self.processes)
             stacked_rewards[name] = torch.stack([r[name] for r in rewards])
-            learner.reward_scale.update(stacked_rewards[name].movedim(0, -1).unsqueeze(-1))
+            earned = stacked_rewards[name].movedim(0, -1).unsqueeze(-1)
+            learner.reward_scale.update(earned, self.processes)
         return Rollout(states, shocks, observations, surveys, noise, stacked_rewards)
 
     # ------------------------------------------------------------------ critic

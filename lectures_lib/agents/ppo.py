@@ -158,7 +158,8 @@ class PPO(ActorCritic):
         return noise
 
     def _normal(self, shape):
-        return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
+        drawn = self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
+        return self.processes.mine(drawn, 2)
 
     @torch.no_grad()
     def advantages(self, name, rollout) -> Tensor:
@@ -176,8 +177,9 @@ class PPO(ActorCritic):
             advantages = demean(advantages, dim=3)
         else:
             level = advantages.mean(dim=(1, 2, 3), keepdim=True)
-            advantages = advantages - level
-        size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
+            advantages = advantages - self.processes.mean(level)
+        size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True)
+        size = self.processes.mean(size).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
     def improve(self, rollout):
