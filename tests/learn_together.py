@@ -137,7 +137,7 @@ def refused(processes):
 def main(folder):
     """Everything, in order."""
     torch.set_num_threads(1)
-    with joined(timeout=30) as processes:
+    with joined(timeout=120) as processes:
         found = {
             "count": processes.count,
             "cases": {name: outcome(learn(made(name), callback_every=2)) for name in CASES},

@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).with_name("learn_together.py")
 TOGETHER = runpy.run_path(str(SCRIPT))
 CASES = TOGETHER["CASES"]
 #: Seconds after which a start of torchrun counts as hung.
-PATIENCE = 120
+PATIENCE = 300
 
 
 @pytest.fixture(scope="module")

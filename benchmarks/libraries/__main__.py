@@ -2,7 +2,9 @@
 
 from benchmarks.harness import run
 
-from .interfaces import PARTS
+from . import data_parallel, interfaces
+
+PARTS = interfaces.PARTS | data_parallel.PARTS
 
 if __name__ == "__main__":
     run("libraries", __doc__, PARTS)
