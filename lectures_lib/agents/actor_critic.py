@@ -6,6 +6,9 @@ Chapter *Learning when shocks are inputs*. An iteration
 2. lets them run for a few periods (`collect`),
 3. fits the critic to the returns (`fit_critic`),
 4. improves the policy (`improve`), each algorithm in its own way.
+
+Several processes may do so together, each in its own groups; what they have to agree on goes
+through `self.processes` (:class:`~lectures_lib.distributed.Processes`).
 """
 
 from __future__ import annotations
