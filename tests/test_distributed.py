@@ -15,6 +15,7 @@ import torch
 
 from lectures_lib.agents import PPO
 from lectures_lib.distributed import ALONE, Processes, joined, present
+from lectures_lib.networks import RunningScale
 
 SCRIPT = Path(__file__).with_name("learn_together.py")
 #: What the child processes have learned from, for this one to learn from by itself.
@@ -176,3 +177,17 @@ def test_shares_are_neighbouring_groups():
     with two.apart():
         assert two.mine(x, 1) is x
     assert (two.rank, two.count) == (1, 2)
+
+
+def test_a_scale_takes_in_what_all_have_seen(monkeypatch):
+    x = 5 + torch.randn(2, 10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    halves = [x[:, :5], x[:, 5:] ** 2]
+    pairs = [torch.stack([half.mean(1), half.var(1, correction=0)]) for half in halves]
+    two = Processes(0, 2)
+    monkeypatch.setattr(two, "_everyones", lambda own: pairs)
+    together, alone = (RunningScale(2, 3, torch.device("cpu")) for _ in range(2))
+    for _ in range(2):
+        together.update(halves[0], two)
+        alone.update(torch.cat(halves, 1))
+    for name, expected in alone.state_dict().items():
+        torch.testing.assert_close(together.state_dict()[name], expected, rtol=1e-12, atol=0)
