@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from .distributed import ALONE, Processes
 from .parameters import seeded
 
 
@@ -149,11 +150,12 @@ class RunningScale(nn.Module):
         self.register_buffer("second_moment_size", torch.tensor(second_moment_size, **kwargs))
 
     @torch.no_grad()
-    def update(self, x: Tensor) -> None:
-        """Take in observations (runs, *any, features)."""
+    def update(self, x: Tensor, processes: Processes = ALONE) -> None:
+        """Take in observations (runs, *any, features), each process as many of its own."""
         x = x.reshape(x.shape[0], -1, x.shape[-1]).double()
-        n = x.shape[1]
+        n = x.shape[1] * processes.count
         variance, mean = torch.var_mean(x, dim=1, correction=0)
+        mean, variance = processes.moments(mean, variance)
         weight = n / (self.count + n)
         change = mean - self.mean
         self.variance.copy_(

@@ -290,8 +290,8 @@ NO_USE = {
     "Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables "
     "TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
-    "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig QMIXConfig "
-    "Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
+    "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
+    "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "

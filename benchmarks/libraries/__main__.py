@@ -2,9 +2,7 @@
 
 from benchmarks.harness import run
 
-from . import interfaces, sweeping
-
-PARTS = interfaces.PARTS | sweeping.PARTS
+from .interfaces import PARTS
 
 if __name__ == "__main__":
     run("libraries", __doc__, PARTS)

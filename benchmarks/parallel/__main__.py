@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import staleness, time
+from . import data_parallel, iteration, staleness, sweeping
 
-PARTS = time.PARTS | staleness.PARTS
+PARTS = iteration.PARTS | sweeping.PARTS | data_parallel.PARTS | staleness.PARTS
 
 if __name__ == "__main__":
     run("parallel", __doc__, PARTS)

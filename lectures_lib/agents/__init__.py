@@ -2,9 +2,10 @@
 
 from .actor_critic import ActorCritic
 from .analytic import Analytic, AnalyticConfig
-from .base import Agent, History, TrainingDiverged
+from .base import Agent, TrainingDiverged
 from .config import ActorCriticConfig
 from .dqn import DQN, DQNConfig
+from .history import History
 from .impala import IMPALA, IMPALAConfig
 from .network_agent import NetworkAgent
 from .policy import NetworkPolicy

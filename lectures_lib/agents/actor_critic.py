@@ -6,6 +6,9 @@ Chapter *Learning when shocks are inputs*. An iteration
 2. lets them run for a few periods (`collect`),
 3. fits the critic to the returns (`fit_critic`),
 4. improves the policy (`improve`), each algorithm in its own way.
+
+Several processes may do so together, each in its own groups; what they have to agree on goes
+through `self.processes` (:class:`~lectures_lib.distributed.Processes`).
 """
 
 from __future__ import annotations
@@ -80,6 +83,8 @@ class ActorCritic(NetworkAgent):
     Parameters are those of :class:`~lectures_lib.agents.Agent`.
     """
 
+    shares_groups = True
+
     @property
     def noise(self) -> float:
         """Standard deviation of exploration now, before squashing; none by default."""
@@ -144,13 +149,14 @@ class ActorCritic(NetworkAgent):
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             observations[name] = surveys[name] = self.standardise(name, features)
-            learner.scale.update(features)
+            learner.scale.update(features, self.processes)
             if self.config.central_critic:
                 everything = torch.stack([d.surveyed[name] for d in decisions], 1)
                 surveys[name] = self.standardise_survey(name, everything)
-                learner.critic_scale.update(everything)
+                learner.critic_scale.update(everything, self.processes)
             stacked_rewards[name] = torch.stack([r[name] for r in rewards])
-            learner.reward_scale.update(stacked_rewards[name].movedim(0, -1).unsqueeze(-1))
+            earned = stacked_rewards[name].movedim(0, -1).unsqueeze(-1)
+            learner.reward_scale.update(earned, self.processes)
         return Rollout(states, shocks, observations, surveys, noise, stacked_rewards)
 
     # ------------------------------------------------------------------ critic

@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..device import resolve_device
+from ..distributed import present
 from ..economies.base import Economy, require_economy
 from ..networks import Streams
 from ..parameters import entered, require
 from ..progress import progress_bar
 from . import files
+from .history import History
 from .policy import NetworkPolicy
 from .watched import NotFinite, Watched
 
@@ -35,39 +36,6 @@ COPIES = 3
 
 class TrainingDiverged(RuntimeError):
     """Weights stopped being finite numbers; the agent has gone back to the last good ones."""
-
-
-class History:
-    """What was recorded while learning.
-
-    Attributes
-    ----------
-    steps : list of int
-        Environment steps taken per run when each record was made.
-    seconds : list of float
-        Training time until then, time spent in callbacks apart.
-    records : dict of str to list
-        One entry per record, each a list with one number per run; read them as
-        ``history["loss"]``, an array of shape (records, runs).
-    """
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.seconds: list[float] = []
-        self.records: dict[str, list[list[float]]] = {}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.records:
-            raise KeyError(f"{name!r} was not recorded; there are {sorted(self.records)}.")
-        return np.array(self.records[name])
-
-    def append(self, steps: int, seconds: float, values: Mapping[str, Any]) -> None:
-        """Add a record; each value has one number per run (or one for all)."""
-        self.steps.append(steps)
-        self.seconds.append(seconds)
-        for name, value in values.items():
-            row = np.atleast_1d(np.asarray(value, dtype=float)).tolist()
-            self.records.setdefault(name, []).append(row)
 
 
 class Agent(ABC):
@@ -94,8 +62,13 @@ class Agent(ABC):
         of range.
     TypeError
         If the economy or the config is of the wrong type.
+    RuntimeError
+        If several processes have :func:`~lectures_lib.distributed.joined` to train it, and it is of
+        a kind that one process trains.
     """
 
+    #: Whether several processes may train it, each in its share of the groups.
+    shares_groups: ClassVar[bool] = False
     config_class: ClassVar[type]
     config: Any
 
@@ -126,6 +99,13 @@ class Agent(ABC):
             raise ValueError("seeds is empty: give at least one seed.")
         self.runs = None if seeds is None else len(self.seeds)
         self.device = resolve_device(device)
+        #: Who trains it: this process alone, unless it was made where several had joined.
+        self.processes = present()
+        if self.processes.count > 1 and not self.shares_groups:
+            raise RuntimeError(
+                f"{type(self).__name__} learns in one process, and {self.processes.count} have "
+                "joined: make it outside of joined(), or take PPO, Probing or Analytic."
+            )
         self.streams = Streams(self.seeds, self.device)
         self.history = History()
         self.iteration = self.steps = 0
@@ -227,7 +207,16 @@ class Agent(ABC):
                 f"steps={total}: one iteration of this {type(self).__name__} takes "
                 f"{self.steps_per_iteration:,} steps; ask for at least that many."
             )
+        self.processes.require_alike(
+            config=self.config,
+            seeds=self.seeds,
+            iteration=self.iteration,
+            steps=total,
+            callback_every=callback_every,
+            checkpoint=checkpoint and checkpoint_every,
+        )
         good = copy.deepcopy(self._state())
+        show_progress = show_progress if self.processes.rank == 0 else False
         bar = progress_bar(total, type(self).__name__, show_progress)
         bar.update(self.steps)
         with bar, _deferred_interrupt() as interrupted:
@@ -237,7 +226,8 @@ class Agent(ABC):
                 metrics = self.iterate()
                 self.iteration += 1
                 self.steps += self.steps_per_iteration
-                last = self.steps >= total or interrupted.is_set() or self.finished
+                stopped = self.processes.any(interrupted.is_set())
+                last = self.steps >= total or stopped or self.finished
                 report = self.iteration % callback_every == 0 or last
                 store = checkpoint is not None and (self.iteration % checkpoint_every == 0 or last)
                 keep = self.iteration % ITERATIONS_BETWEEN_CHECKS == 0 or store or last
@@ -249,7 +239,7 @@ class Agent(ABC):
                 self.seconds += time.perf_counter() - started
                 bar.update(min(self.steps_per_iteration, total - bar.n))
                 if report:
-                    values = {name: value.cpu() for name, value in metrics.items()}
+                    values = {n: self.processes.mean(x).cpu() for n, x in metrics.items()}
                     if callback is not None:
                         values |= _recorded(callback(self))
                     self.history.append(self.steps, self.seconds, values)
@@ -286,18 +276,20 @@ class Agent(ABC):
         training nobody has to wait for that.
         """
         economy = self.economy
-        self._restore(good)
-        self.economy = cast(Economy, Watched(economy))  # which has all that an economy has
-        try:
-            while self.iteration < until:
-                self.progress = self.steps / total
-                self.iterate()
-                self.iteration += 1
-                self.steps += self.steps_per_iteration
-        except NotFinite as fault:
-            return str(fault)
-        finally:
-            self.economy = economy
+        # Who finds the fault stops, and others would wait for it.
+        with self.processes.apart():
+            self._restore(good)
+            self.economy = cast(Economy, Watched(economy))  # which has all that an economy has
+            try:
+                while self.iteration < until:
+                    self.progress = self.steps / total
+                    self.iterate()
+                    self.iteration += 1
+                    self.steps += self.steps_per_iteration
+            except NotFinite as fault:
+                return str(fault)
+            finally:
+                self.economy = economy
         return None
 
     # ------------------------------------------------------------------ files
@@ -324,9 +316,13 @@ class Agent(ABC):
         """Write everything needed to go on learning to `path`, all of it or nothing.
 
         The file is written beside its final place and moved there when it is complete, so that a
-        process killed at any moment leaves the old file or the new one, never a broken one.
+        process killed at any moment leaves the old file or the new one, never a broken one. Of
+        several processes that have joined all have to call this, and the first one writes.
         """
-        files.write(files.place(path), files.header(self) | self._state())
+        path, content = files.place(path), files.header(self) | self._state()
+        if self.processes.rank == 0:
+            files.write(path, content)
+        self.processes.any(False)  # so that whoever goes on finds the file
 
     @classmethod
     def load(

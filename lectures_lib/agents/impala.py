@@ -75,6 +75,8 @@ class IMPALA(PPO):
     8
     """
 
+    # Means over groups enter the weights' levels, and are not taken over processes.
+    shares_groups = False
     config_class = IMPALAConfig
     config: IMPALAConfig
 

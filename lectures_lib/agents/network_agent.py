@@ -75,6 +75,8 @@ class NetworkAgent(Agent):
         groups: Any = [{"params": list(x.actor.parameters())} for x in self._each()]
         self.policy_optimizer = adam(groups)
         self.critic_optimizer = adam([p for x in self._each() for p in x.critic.parameters()])
+        for optimizer in (self.policy_optimizer, self.critic_optimizer):
+            self.processes.average_gradients_of(optimizer)
         self.world = World(
             economy,
             self.streams,
@@ -84,6 +86,7 @@ class NetworkAgent(Agent):
             restart=c.restart,
             jitter=c.jitter,
             paired=self.paired_starts,
+            processes=self.processes,
         )
 
     def _require_roles(self):

@@ -158,7 +158,8 @@ class PPO(ActorCritic):
         return noise
 
     def _normal(self, shape):
-        return self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
+        drawn = self.streams.stack(lambda _, g: torch.randn(shape, generator=g, device=self.device))
+        return self.processes.mine(drawn, 2)
 
     def gains(self, name, rollout) -> Tensor:
         """What actions have brought each agent, shape (runs, T, groups, replicates, agents)."""
@@ -181,8 +182,9 @@ class PPO(ActorCritic):
             advantages = demean(advantages, dim=3)
         else:
             level = advantages.mean(dim=(1, 2, 3), keepdim=True)
-            advantages = advantages - level
-        size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
+            advantages = advantages - self.processes.mean(level)
+        size = advantages.square().mean(dim=(1, 2, 3, 4), keepdim=True)
+        size = self.processes.mean(size).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
     def explored_from(self, name, observations) -> Tensor:

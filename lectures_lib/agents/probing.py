@@ -106,10 +106,11 @@ class Probing(ActorCritic):
 
     def _drawn(self, name, rollout, draw):
         """For each action of a role, shape (runs, T, groups, replicates, agents, actions)."""
-        shape = (*rollout.rewards[name].shape[2:], self.economy.roles[name].n_actions)
-        return self.streams.stack(
-            lambda _, g: draw((self.config.horizon, *shape), generator=g, device=self.device)
-        )
+        groups, *rest = rollout.rewards[name].shape[2:]
+        groups *= self.processes.count
+        shape = (self.config.horizon, groups, *rest, self.economy.roles[name].n_actions)
+        drawn = self.streams.stack(lambda _, g: draw(shape, generator=g, device=self.device))
+        return self.processes.mine(drawn, 2)
 
     def worth(self, name, rollout, offsets) -> Tensor:
         """Reward and discounted value after offsets, (runs, T, groups, replicates, agents)."""

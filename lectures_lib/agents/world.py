@@ -10,8 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..distributed import ALONE, Processes
 from ..economies.base import Economy, map_state
 from ..networks import Streams
+from ..parameters import require
 
 
 class World:
@@ -40,6 +42,13 @@ class World:
     apart : bool
         Whether the replicates of a group begin in initial states of their own, and return together.
         If they receive the same shocks, what chance moves is the same for all.
+    processes : Processes
+        Among whom the groups are divided. Each draws the random numbers of all of them.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many groups for each process.
     """
 
     def __init__(
@@ -54,11 +63,16 @@ class World:
         jitter: float = 0.0,
         paired: bool = False,
         apart: bool = False,
+        processes: Processes = ALONE,
     ):
+        among = f"a multiple of {processes.count}, the number of processes that learn together"
+        require(groups % processes.count == 0, "groups", groups, among)
         self.streams, self.groups, self.replicates = streams, groups, replicates
         self.common_shocks, self.probability = common_shocks, restart
         self.jitter, self.paired, self.apart = jitter, paired, apart
-        #: The states in which the economies stand, shape (runs, groups, replicates, ...).
+        self.processes = processes
+        #: The states in which the economies stand, shape (runs, groups, replicates, ...); of this
+        #: process's groups, as is all that methods return.
         self.state = self._fresh(economy)
 
     @property
@@ -68,12 +82,12 @@ class World:
     def draw(self, economy: Economy, periods: int):
         """Shocks of some periods, shape (runs, periods, groups, replicates or 1, ...)."""
         shape = (periods, self.groups, self._own_luck)
-        return self.streams.stack(lambda _, g: economy.draw(shape, g))
+        return self._mine(self.streams.stack(lambda _, g: economy.draw(shape, g)), 2)
 
     # ------------------------------------------------------------------ where they begin
     def _fresh(self, economy):
         n = self.replicates if self.apart else self._own_luck
-        state = self.streams.stack(lambda _, g: economy.reset((self.groups, n), g))
+        state = self._mine(self.streams.stack(lambda _, g: economy.reset((self.groups, n), g)))
         if not self.apart:
             return self._expand(state)
         if not self.common_shocks:
@@ -88,7 +102,10 @@ class World:
         )
 
     def _expand(self, state):
-        return map_state(lambda x: x.expand(-1, self.groups, self.replicates, *x.shape[3:]), state)
+        return map_state(lambda x: x.expand(-1, -1, self.replicates, *x.shape[3:]), state)
+
+    def _mine(self, drawn, dim=1):
+        return map_state(lambda x: self.processes.mine(x, dim), drawn)
 
     def restart(self, economy: Economy):
         """Where the economies stand when a new iteration begins.
@@ -105,9 +122,13 @@ class World:
             state = self._expand(self._one_of_each_group(state))
         state = _choose(self._returning(self._own_luck), fresh, state)
         if self.jitter > 0:
+            everywhere = map_state(lambda x: self.processes.in_everyones_place(x, 1), state)
             state = self.streams.stack(
-                lambda run, g: economy.perturb(map_state(lambda x: x[run], state), g, self.jitter)
+                lambda run, g: economy.perturb(
+                    map_state(lambda x: x[run], everywhere), g, self.jitter
+                )
             )
+            state = self._mine(state)
         return map_state(_first_of_pair, state) if self.paired else state
 
     def _one_of_each_group(self, state):
@@ -117,26 +138,29 @@ class World:
                 self.replicates, (self.groups, 1), generator=g, device=device
             )
         )
+        chosen = self.processes.mine(chosen, 1)
         run = torch.arange(len(chosen), device=device)[:, None, None]
-        group = torch.arange(self.groups, device=device)[:, None]
+        group = torch.arange(chosen.shape[1], device=device)[:, None]
         return map_state(lambda x: x[run, group, chosen], state)
 
     def _returning(self, n) -> Tensor:
         """Which of the n economies in each group begin anew, shape (runs, groups, n)."""
-        return self.streams.stack(
+        new = self.streams.stack(
             lambda _, g: (
                 torch.rand((self.groups, n), generator=g, device=g.device) < self.probability
             )
         )
+        return self.processes.mine(new, 1)
 
     # ------------------------------------------------------------------ a part that can be saved
     def state_dict(self) -> dict[str, Tensor]:
-        """Where the economies stand."""
-        return {name: getattr(self.state, name) for name in self.state._fields}
+        """Where the economies stand, those of all processes."""
+        fields = self.state._asdict().items()
+        return {name: self.processes.whole(x, 1) for name, x in fields}
 
     def load_state_dict(self, stored: dict[str, Tensor]) -> None:
         """Return to where they stood."""
-        self.state = type(self.state)(**stored)
+        self.state = self._mine(type(self.state)(**stored))
 
 
 def _choose(new, fresh, state):
