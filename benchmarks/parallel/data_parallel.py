@@ -31,10 +31,10 @@ SETTINGS = {
 BLOCKS = 4
 
 
-def torchrun(processes: int = 2, rounds: int = 2):
+def torchrun(ranks: int = 2, rounds: int = 2):
     """Seconds and bytes of an iteration of several processes beside those of one, same batch."""
     for label, (kind, economy, config, _) in SETTINGS.items():
-        counts = dict.fromkeys((1, processes))
+        counts = dict.fromkeys((1, ranks))
         found = {n: np.concatenate([_started(label, n) for _ in range(rounds)]) for n in counts}
         # The fastest of the blocks, because a busy machine makes a processor slower.
         alone, each = (x.min(0) for x in found.values())
@@ -48,7 +48,7 @@ def torchrun(processes: int = 2, rounds: int = 2):
                 "each, seconds": each[ALL],
                 "of that talking": each[TALK],
                 "ratio": alone[ALL] / each[ALL],
-                "talking, on the wall": float(np.median(found[processes][:, WALL])),
+                "talking, on the wall": float(np.median(found[ranks][:, WALL])),
                 "messages": each[MESSAGES],
                 "kilobytes": each[BYTES] / 1e3,
             },
