@@ -369,8 +369,8 @@ def test_ray_sends_functions_that_are_in_no_module(cluster):
     ],
 )
 def test_a_cluster_is_found_or_started_and_left_again(cluster, monkeypatch, given, asked):
-    seen = Mock()
-    monkeypatch.setattr(cluster, "is_initialized", lambda: False)
+    seen, connected = Mock(), iter([False])
+    monkeypatch.setattr(cluster, "is_initialized", lambda: next(connected, True))
     monkeypatch.setattr(cluster, "init", seen.init)
     monkeypatch.setattr(cluster, "shutdown", seen.shutdown)
     (row,) = sweep(together, {"a": {"size": 2}}, [3], "ray", **given)
