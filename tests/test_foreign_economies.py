@@ -35,6 +35,7 @@ from lectures_lib.economies import (
     FixedAction,
     Market,
     Planner,
+    check,
     map_state,
     play,
 )
@@ -111,6 +112,8 @@ NO_TABLES = dict.fromkeys(FOREIGN, r"(Saver|Gambler) has no tables\(\)")
 LACKING = {"QLearning": NO_TABLES} | dict.fromkeys(("DQN", "VDN", "QMIX"), NO_CHOICES)
 TEAM = dict.fromkeys(("no shocks", "aggregate", "weather"), "Saver's role 'saver' is a team")
 NOT_FOR = dict.fromkeys(FOREIGN, "is for a .*got .*(Saver|Gambler).*solve")
+#: Whose share may be one in float32, so that nothing is left to eat, or to save.
+SIGMOID = [name for name in FOREIGN if name != "nothing moved"]
 DRAWN = dict.fromkeys(FOREIGN, "(Saver|Gambler) has no .*decision_rules")
 
 
@@ -166,6 +169,10 @@ USES = {
     "economies.Economy": (stepped, {}),
     "economies.Alone": (lambda e: stepped(Alone(e, policy_of(e))), {}),
     "economies.Discretised": (lambda e: stepped(Discretised(e, (0.1, 0.3))), {}),
+    "economies.check": (
+        lambda e: [torch.tensor(len(check(e)))],
+        dict.fromkeys(SIGMOID, "numbers: the reward of 'saver' is -inf"),
+    ),
     "economies.play": (lambda e: list(play(e, states(e), neutral(e)).actions.values()), {}),
     "economies.FixedAction": (lambda e: list(policy_of(e)(states(e)).values()), {}),
     "economies.map_state": (lambda e: list(map_state(lambda x: 1.0 * x, states(e))), {}),
@@ -286,9 +293,9 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman Externality Field Fields GameTables InformationMarket "
-    "Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Role Sight Step Tables "
-    "TooManyOutcomes TradingPost TwoStep",
+    "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
+    "InformationMarket Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Role Sight "
+    "Step Tables TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",

@@ -4,6 +4,7 @@ from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
+from .contract import BrokenRules, check
 from .discretised import Discretised
 from .externality import Externality
 from .fields import Field, Fields
@@ -22,6 +23,7 @@ __all__ = [
     "Alone",
     "Bertrand",
     "BrockMirman",
+    "BrokenRules",
     "Discretised",
     "Economy",
     "Externality",
@@ -44,6 +46,7 @@ __all__ = [
     "TooManyOutcomes",
     "TradingPost",
     "TwoStep",
+    "check",
     "map_state",
     "play",
 ]

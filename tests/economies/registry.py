@@ -23,6 +23,7 @@ from lectures_lib.economies import (
     TwoStep,
     play,
 )
+from lectures_lib.economies.contract import situation  # noqa: F401  # for the tests of this folder
 from lectures_lib.economies.play import neutral
 
 ECONOMIES = {
@@ -112,17 +113,6 @@ def raw_actions(economy, batch, dtype, g, scale=0.2, centre=-0.5):
 
 def physical(economy, raw):
     return {name: economy.roles[name].to_physical(x) for name, x in raw.items()}
-
-
-def situation(economy, batch=(50,), dtype=torch.float64, seed=0, **spread):
-    """A state, feasible interior actions that differ everywhere, and shocks."""
-    g = generator(seed)
-    state = economy.reset(batch, g, dtype)
-    return (
-        state,
-        physical(economy, raw_actions(economy, batch, dtype, g, **spread)),
-        economy.draw(batch, g, dtype),
-    )
 
 
 def floats(step):
