@@ -225,6 +225,11 @@ def processes(run, jobs: list[Job], means: Means) -> Outcomes:
                 else:
                     waiting.append(done)
     finally:
+        # Who has nothing to do ends by itself, and leaves nothing behind.
+        for process in idle:
+            process.pipe.close()
+        for process in idle:
+            process.process.join(5)
         for process in (*idle, *busy):
             process.kill()
 
