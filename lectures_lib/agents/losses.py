@@ -104,7 +104,8 @@ def vtrace(
         advantages.append(error[t] + discount * lam * correction)
         correction = weight[t] * advantages[-1]
         corrections.append(correction)
-    return values[:-1] + torch.stack(corrections[::-1]), torch.stack(advantages[::-1])
+    targets = values[:-1] + torch.stack(corrections[::-1])
+    return targets, torch.stack(advantages[::-1])
 
 
 def weighted_mean(x: Tensor, weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:
