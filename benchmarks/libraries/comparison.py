@@ -1,13 +1,13 @@
 """How fast, and how precise after how long, PPO is in this library and in others.
 
-Seconds are those of one processor core; of RLlib they are those of all its processes.
+Seconds are those of one processor core; of RLlib they are those of its learner and its workers.
 
-`throughput` counts steps of the economy per second, of simulation alone (with actions that no
+`throughput` (and `throughput_4`, with four households) counts steps of the economy per second, of simulation alone (with actions that no
 network gives) and with learning: with the setting that each library publishes, and with this
 library's network, batch and epochs. Where a library takes environments one by one and in one batch,
 both are shown, the latter with 16 copies as published. Repetitions are interleaved.
 
-`time_to_accuracy` searches settings for each library, as many for each and each for as long, by the
+`time_to_accuracy` (and `time_to_accuracy_4`) searches settings for each library, as many for each and each for as long, by the
 policy error at the end on a seed that is not reported, and reports the best setting on other seeds:
 seconds and steps until the policy error is first below a threshold, if it is still below at the
 end, and nothing otherwise. Of libraries other than stable-baselines3 only the faster environment is
@@ -29,14 +29,15 @@ from benchmarks.harness import commit
 from .contenders import COMMON, CONTENDERS, IN_COMMON, SB3, Contender
 from .watch import Enough, Watch
 
-ECONOMIES = {"planner": "planner", "planner, 4 households": "planner_4"}
 #: Policy errors in per cent.
 THRESHOLDS = (10, 3, 1, 0.3)
 TUNING_SEED = 100
 #: A policy error in per cent that stands for a training that has failed.
 FAILED = 1e6
-#: Seconds in which speed is measured, and steps that nobody takes.
-BRIEF, NEVER = 1.5, 10**9
+#: Seconds in which speed is measured.
+BRIEF = 0.8
+#: Steps that schedules are stretched over meanwhile, and steps that nobody takes.
+MANY, NEVER = 4_000_000, 10**9
 #: Those whose accuracy is not asked for: another learns the same from more steps.
 SLOWER = ("CleanRL, Gym", "RLlib, Gym", "RLlib, Gym, one worker")
 
@@ -51,41 +52,55 @@ def watched(contender: Contender, economy: str, setting: dict, seed: int, steps:
 
 
 # ---------------------------------------------------------------------- throughput
+def speeds(economy: str, repetitions: int) -> Iterator[tuple[str, object]]:
+    """Rows of all contenders in an economy, with the published setting and with the same."""
+    kinds = {
+        name + kind: (contender, setting)
+        for name, contender in CONTENDERS.items()
+        for kind, setting in (
+            ("", contender.settings(economy, 1)[0]),
+            (", same network", contender.same),
+        )
+        if setting is not None
+    }
+    found: dict[str, dict[str, list[float]]] = {
+        row: {"simulation": [], "learning": []} for row in kinds
+    }
+    for _ in range(repetitions):
+        for row, (contender, setting) in kinds.items():
+            found[row]["simulation"].append(simulating(contender, economy, setting))
+            found[row]["learning"].append(learning(contender, economy, setting))
+            print(f"  {row}: {found[row]['learning'][-1]:,.0f} steps a second", flush=True)
+    first = next(iter(found.values()))["learning"]
+    for row, own in found.items():
+        yield row, _summary(own, first)
+
+
 def throughput(repetitions=3):
-    """Steps per second, simulation alone and with learning: median, smallest and largest."""
-    for label, economy in ECONOMIES.items():
-        kinds = {
-            f"{label}: {name}{kind}": (contender, setting)
-            for name, contender in CONTENDERS.items()
-            for kind, setting in (
-                ("", contender.settings(economy, 1)[0]),
-                (", same network", contender.same),
-            )
-            if setting is not None
-        }
-        lives = {row: contender.simulated(economy, s) for row, (contender, s) in kinds.items()}
-        found: dict[str, dict[str, list[float]]] = {
-            row: {"simulation": [], "learning": []} for row in kinds
-        }
-        for _ in range(repetitions):
-            for row, (contender, setting) in kinds.items():
-                watch = Watch(contender.clock, BRIEF)
-                found[row]["learning"].append(
-                    watched(contender, economy, setting, 0, 4_000_000, watch).speed
-                )
-                found[row]["simulation"].append(_speed(contender, *lives[row]))
-        first = next(iter(found.values()))["learning"]
-        for row, speeds in found.items():
-            yield row, _summary(speeds, first)
+    """Steps per second, simulation alone and with learning: median, least and most."""
+    yield from speeds("planner", repetitions)
 
 
-def _speed(contender, live, steps) -> float:
+def throughput_4(repetitions=3):
+    """The same with four households."""
+    yield from speeds("planner_4", repetitions)
+
+
+def simulating(contender: Contender, economy: str, setting: dict) -> float:
+    """Steps of the economy per second in a contender's environment."""
+    live, steps = contender.simulated(economy, setting)
     live()
     started, done = contender.clock(), 0
     while (seconds := contender.clock() - started) < BRIEF / 3:
         live()
         done += steps
     return done / seconds
+
+
+def learning(contender: Contender, economy: str, setting: dict) -> float:
+    """Steps of the economy per second of a contender who learns."""
+    watch = Watch(contender.clock, BRIEF)
+    return watched(contender, economy, setting, 0, MANY, watch).speed
 
 
 def _summary(speeds, first) -> dict[str, float]:
@@ -204,8 +219,7 @@ def _steps_within(contender, economy, setting, seconds) -> int:
     """Steps that schedules are stretched over, those of so many seconds."""
     if setting.get("decay") is False:
         return NEVER
-    watch = Watch(contender.clock, BRIEF)
-    return int(seconds * watched(contender, economy, setting, 0, 4_000_000, watch).speed)
+    return int(seconds * learning(contender, economy, setting))
 
 
 def time_to_accuracy(settings=8, tuning=60, seeds=3, seconds=120):
@@ -220,6 +234,7 @@ def time_to_accuracy_4(settings=4, tuning=60, seeds=3, seconds=120):
 
 PARTS = {
     "throughput": throughput,
+    "throughput_4": throughput_4,
     "time_to_accuracy": time_to_accuracy,
     "time_to_accuracy_4": time_to_accuracy_4,
 }

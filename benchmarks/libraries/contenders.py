@@ -18,7 +18,7 @@ from lectures_lib.interop import Gym, StableBaselines, policy_of
 
 from .interfaces import bare, baselines
 from .settings import IN_A_BATCH, SAME, cell_of, others, ours
-from .watch import Watch, of_all_processes, processor_seconds
+from .watch import Watch, processor_seconds, with_workers
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Contender:
     settings : callable
         ``settings(economy, n)`` gives the n settings of the search, the published one first.
     same : dict or None
-        The setting with this library's network, batch and epochs; None where it is the published.
+        The setting with this library's network, batch and epochs; None where it is not asked for.
     clock : callable
         Processor seconds of all who work for it.
     """
@@ -173,8 +173,8 @@ def stable_baselines(
     watch.note(policy)
 
 
-def _others(library: str, learn, simulated, copies: int = 1, clock=processor_seconds) -> Contender:
-    return Contender(learn, simulated, lambda economy, n: others(library, n, copies), SAME, clock)
+def _others(library, learn, simulated, copies=1, clock=processor_seconds, same=SAME) -> Contender:
+    return Contender(learn, simulated, lambda economy, n: others(library, n, copies), same, clock)
 
 
 def _theirs(copies: int = 1, **environment: bool) -> Contender:
@@ -185,7 +185,7 @@ def _theirs(copies: int = 1, **environment: bool) -> Contender:
     return _others(SB3, partial(stable_baselines, **environment), simulated, copies)
 
 
-def _elsewhere(library: str, module: str, copies: int = 1, clock=processor_seconds, **options):
+def _elsewhere(library, module, copies=1, clock=processor_seconds, same=SAME, **options):
     """The learner of a module that needs another library, which is imported once it learns."""
 
     def learn(economy, setting, *rest):
@@ -196,7 +196,7 @@ def _elsewhere(library: str, module: str, copies: int = 1, clock=processor_secon
         there = import_module(f".{module}", __package__)
         return there.simulated(economy_of(economy)[0], setting, **options)
 
-    return _others(library, learn, simulated, copies, clock)
+    return _others(library, learn, simulated, copies, clock, same)
 
 
 SB3, CLEAN = "stable-baselines3", "CleanRL"
@@ -208,10 +208,10 @@ CONTENDERS = {
     f"{CLEAN}, vector": _elsewhere(CLEAN, "clean", IN_A_BATCH, single=False),
     f"{CLEAN}, Gym": _elsewhere(CLEAN, "clean", single=True),
     "TorchRL, vector": _elsewhere("TorchRL", "torch_rl", IN_A_BATCH),
-    "RLlib, vector": _elsewhere("RLlib", "rllib", IN_A_BATCH, of_all_processes, single=False),
-    "RLlib, Gym": _elsewhere("RLlib", "rllib", 1, of_all_processes, single=True),
+    "RLlib, vector": _elsewhere("RLlib", "rllib", IN_A_BATCH, with_workers, single=False),
+    "RLlib, Gym": _elsewhere("RLlib", "rllib", 1, with_workers, single=True),
     "RLlib, Gym, one worker": _elsewhere(
-        "RLlib", "rllib", 1, of_all_processes, single=True, runners=1
+        "RLlib", "rllib", 1, with_workers, None, single=True, runners=1
     ),
 }
 #: Stable-baselines3's best setting with many copies, when these share their luck.

@@ -17,21 +17,31 @@ from .environments import as_seen, single_or_vector
 
 NAME = "an economy of lectures_lib"
 OBJECT_STORE = 100 * 2**20
+ATTEMPTS = 5
+#: The algorithm whose workers are there; only one at a time uses the processor.
+_alive: list = []
 
 
 def started() -> None:
     """Let Ray run on this machine, as small as it can be."""
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-        for name in ("ray", "ray.rllib", "ray.tune"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    attempts = 0
+    while not ray.is_initialized():
+        attempts += 1
+        try:
+            ray.init(
+                num_cpus=2,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except Exception as error:  # it raises nothing more special
+            # Ray gives its servers half a minute, which a busy machine does not have.
+            if "timed out during startup" not in str(error) or attempts == ATTEMPTS:
+                raise
+    for name in ("ray", "ray.rllib", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def environment(config: dict):
@@ -43,8 +53,10 @@ def environment(config: dict):
 
 
 def algorithm(economy, setting: dict, seed: int, steps: int, single: bool, runners: int = 0):
-    """PPO as RLlib's own configuration has it but for the setting."""
+    """PPO as RLlib's own configuration has it but for the setting, in the place of the last one."""
     started()
+    while _alive:
+        _alive.pop().stop()
     register_env(NAME, environment)
     rate = setting["rate"]
     told = {"economy": economy, "setting": setting, "single": single}
@@ -75,6 +87,7 @@ def algorithm(economy, setting: dict, seed: int, steps: int, single: bool, runne
         .debugging(seed=seed, log_level="ERROR")
     )
     algo = config.build_algo()
+    _alive.append(algo)
 
     def begin_at(learner, *_, **__):
         for module in (algo.get_module(), learner.module["default_policy"]):
@@ -105,15 +118,12 @@ def learn(
 
         return policy_of(act, economy)
 
-    try:
-        done = 0
+    done = 0
+    watch(done, policy)
+    while done < steps:
+        done = int(algo.train()["num_env_steps_sampled_lifetime"])
         watch(done, policy)
-        while done < steps:
-            done = int(algo.train()["num_env_steps_sampled_lifetime"])
-            watch(done, policy)
-        watch.note(policy)
-    finally:
-        algo.stop()
+    watch.note(policy)
 
 
 def simulated(economy, setting: dict, *, single: bool, runners: int = 0):

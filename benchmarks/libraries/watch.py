@@ -10,6 +10,9 @@ import psutil
 #: A learner is asked for its policy after so many seconds at first, and then ever more rarely.
 FIRST, GROWTH = 0.5, 1.06
 
+#: How Ray names the processes in which environments live.
+WORKER = "ray::SingleAgentEnvRunner"
+
 
 class Enough(Exception):
     """Ends learning."""
@@ -20,18 +23,19 @@ def processor_seconds() -> float:
     return time.process_time()
 
 
-def of_all_processes() -> float:
-    """Of this process and of all that it has started, as far as they live.
+def with_workers() -> float:
+    """Of this process and of the workers that Ray runs for it, as far as they live.
 
-    RLlib's workers, and Ray's own servers, are processes of their own.
+    Ray's own servers are not counted: they do little, but for as long as the machine is busy.
     """
     seconds = time.process_time()
     for child in psutil.Process().children(recursive=True):
         try:
-            used = child.cpu_times()
-        except psutil.NoSuchProcess:
+            if child.cmdline()[0].startswith(WORKER):
+                used = child.cpu_times()
+                seconds += used.user + used.system
+        except (psutil.NoSuchProcess, IndexError):
             continue
-        seconds += used.user + used.system
     return seconds
 
 
