@@ -2,17 +2,20 @@
 
 Seconds are those of one processor core; of RLlib they are those of its learner and its workers.
 
-`throughput` (and `throughput_4`, with four households) counts steps of the economy per second, of simulation alone (with actions that no
+`throughput` counts steps of the economy per second, of simulation alone (with actions that no
 network gives) and with learning: with the setting that each library publishes, and with this
 library's network, batch and epochs. Where a library takes environments one by one and in one batch,
 both are shown, the latter with 16 copies as published. Repetitions are interleaved.
 
-`time_to_accuracy` (and `time_to_accuracy_4`) searches settings for each library, as many for each and each for as long, by the
+`time_to_accuracy` searches settings for each library, as many for each and each for as long, by the
 policy error at the end on a seed that is not reported, and reports the best setting on other seeds:
 seconds and steps until the policy error is first below a threshold, if it is still below at the
 end, and nothing otherwise. Of libraries other than stable-baselines3 only the faster environment is
-asked. Policy errors are mean relative distances of actions from the exact
-rule's, in states that the exact rule visits.
+asked. Policy errors are mean relative distances of actions from the exact rule's, in states that
+the exact rule visits. A training that has ended is kept in a journal, so that a part that was
+interrupted goes on where it stood.
+
+Parts that end in `_4` are the same with four households.
 """
 
 from __future__ import annotations
