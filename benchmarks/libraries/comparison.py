@@ -15,7 +15,7 @@ asked. Policy errors are mean relative distances of actions from the exact rule'
 the exact rule visits. A training that has ended is kept in a journal, so that a part that was
 interrupted goes on where it stood.
 
-Parts that end in `_4` are the same with four households.
+Libraries that are not installed are left out. Parts that end in `_4` are the same with four households.
 """
 
 from __future__ import annotations
@@ -64,11 +64,13 @@ def speeds(economy: str, repetitions: int) -> Iterator[tuple[str, object]]:
             ("", contender.settings(economy, 1)[0]),
             (", same network", contender.same),
         )
-        if setting is not None
+        if setting is not None and contender.installed
     }
     found: dict[str, dict[str, list[float]]] = {
         row: {"simulation": [], "learning": []} for row in kinds
     }
+    for contender, setting in kinds.values():
+        simulating(contender, economy, setting)  # libraries are imported, and Ray begins
     for _ in range(repetitions):
         for row, (contender, setting) in kinds.items():
             found[row]["simulation"].append(simulating(contender, economy, setting))
@@ -121,7 +123,7 @@ def to_accuracy(
     """Rows of the searches and of the best settings of all contenders in an economy."""
     best: dict[str, dict] = {}
     for name, contender in CONTENDERS.items():
-        if name in SLOWER:
+        if name in SLOWER or not contender.installed:
             continue
         tried = [
             (trained(name, contender, economy, setting, TUNING_SEED, tuning), setting)

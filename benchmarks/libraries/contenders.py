@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 
 from stable_baselines3 import PPO as TheirPPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -38,6 +39,8 @@ class Contender:
         The setting with this library's network, batch and epochs; None where it is not asked for.
     clock : callable
         Processor seconds of all who work for it.
+    needs : str
+        The package that it needs, beside those of this file.
     """
 
     learn: Callable[..., None]
@@ -45,6 +48,12 @@ class Contender:
     settings: Callable[[str, int], list[dict]]
     same: dict | None = None
     clock: Callable[[], float] = processor_seconds
+    needs: str = "torch"
+
+    @property
+    def installed(self) -> bool:
+        """Whether the library is there."""
+        return find_spec(self.needs) is not None
 
 
 # ---------------------------------------------------------------------- this library
@@ -173,8 +182,13 @@ def stable_baselines(
     watch.note(policy)
 
 
-def _others(library, learn, simulated, copies=1, clock=processor_seconds, same=SAME) -> Contender:
-    return Contender(learn, simulated, lambda economy, n: others(library, n, copies), same, clock)
+def _others(
+    library, learn, simulated, copies=1, clock=processor_seconds, same=SAME, needs="torch"
+) -> Contender:
+    def drawn(economy, n):
+        return others(library, n, copies)
+
+    return Contender(learn, simulated, drawn, same, clock, needs)
 
 
 def _theirs(copies: int = 1, **environment: bool) -> Contender:
@@ -196,7 +210,8 @@ def _elsewhere(library, module, copies=1, clock=processor_seconds, same=SAME, **
         there = import_module(f".{module}", __package__)
         return there.simulated(economy_of(economy)[0], setting, **options)
 
-    return _others(library, learn, simulated, copies, clock, same)
+    needs = {"rllib": "ray", "torch_rl": "torchrl"}.get(module, "torch")
+    return _others(library, learn, simulated, copies, clock, same, needs)
 
 
 SB3, CLEAN = "stable-baselines3", "CleanRL"
