@@ -15,7 +15,8 @@ asked. Policy errors are mean relative distances of actions from the exact rule'
 the exact rule visits. A training that has ended is kept in a journal, so that a part that was
 interrupted goes on where it stood.
 
-Libraries that are not installed are left out. Parts that end in `_4` are the same with four households.
+Libraries that are not installed are left out. Parts that end in `_4` are the same with four
+households.
 """
 
 from __future__ import annotations
