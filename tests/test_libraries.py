@@ -135,6 +135,7 @@ def test_the_best_of_the_search_is_reported_and_a_failure_is_no_end(journals, mo
     assert search["trials"][1]["error"] == comparison.FAILED
     assert [row["seed"] for row in rows["someone"]] == [0, 1]
     assert all(row["3% steps"] == 8 and row["1% steps"] is None for row in rows["someone"])
+    assert all(row["reached"] == 2 for row in rows["someone"])
     assert asked == [(9.0, 100), (None, 100), (2.0, 100), (2.0, 0), (2.0, 1)]
 
 

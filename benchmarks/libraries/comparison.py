@@ -162,11 +162,16 @@ def to_accuracy(
 
 
 def reported(name, contender, economy, setting, seeds, seconds) -> list[dict]:
-    """What is stored of each seed."""
+    """What is stored of each seed.
+
+    Tables show medians over the seeds that got there; `reached` counts thresholds.
+    """
     rows = []
     for seed in range(seeds):
         result = trained(name, contender, economy, setting, seed, seconds)
-        rows.append({"seed": seed} | times(result["curve"]) | result)
+        found = times(result["curve"])
+        reached = sum(x is not None for x in found.values()) // 2
+        rows.append({"seed": seed, "reached": reached} | found | result)
     return rows
 
 
