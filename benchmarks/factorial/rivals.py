@@ -73,6 +73,42 @@ class _Judge(BaseCallback):
         return True
 
 
+def model_of(kind: type, env: VecEnv, economy, setting: dict, seed: int):
+    """A model of stable-baselines3, with the names that the search's settings have.
+
+    Parameters
+    ----------
+    kind : type
+        PPO or SAC.
+    env : VecEnv
+    economy : Economy
+    setting : dict
+        `normalise`, `decay`, `silu`, `width` and perhaps `log_std_init`, and what the kind takes.
+    seed : int
+    """
+    s = dict(setting)
+    if s.pop("normalise"):
+        env = VecNormalize(env, gamma=economy.discount)
+    if s.pop("decay"):
+        rate = s["learning_rate"]
+        s["learning_rate"] = lambda remaining: rate * max(0.01, remaining)
+    network = {"net_arch": [s.pop("width")] * 2}
+    if s.pop("silu"):
+        network["activation_fn"] = torch.nn.SiLU
+    if "log_std_init" in s:
+        network["log_std_init"] = s.pop("log_std_init")
+    # The discount factor is part of the problem and not a setting.
+    return kind(
+        "MlpPolicy",
+        env,
+        gamma=economy.discount,
+        seed=seed,
+        device="cpu",
+        policy_kwargs=network,
+        **s,
+    )
+
+
 def learn_elsewhere(cell: Cell, setting: dict, seed: int, steps: int, points: int = 1):
     """Train stable-baselines3's PPO or SAC for so many steps.
 
@@ -90,26 +126,7 @@ def learn_elsewhere(cell: Cell, setting: dict, seed: int, steps: int, points: in
         relative=s.pop("relative"),
         episode=s.pop("episode"),
     )
-    if s.pop("normalise"):
-        env = VecNormalize(env, gamma=economy.discount)
-    if s.pop("decay"):
-        rate = s["learning_rate"]
-        s["learning_rate"] = lambda remaining: rate * max(0.01, remaining)
-    network = {"net_arch": [s.pop("width")] * 2}
-    if s.pop("silu"):
-        network["activation_fn"] = torch.nn.SiLU
-    if "log_std_init" in s:
-        network["log_std_init"] = s.pop("log_std_init")
-    # The discount factor is part of the problem and not a setting.
-    model = {"sb3_ppo": PPO, "sb3_sac": SAC}[cell.learner](
-        "MlpPolicy",
-        env,
-        gamma=economy.discount,
-        seed=seed,
-        device="cpu",
-        policy_kwargs=network,
-        **s,
-    )
+    model = model_of({"sb3_ppo": PPO, "sb3_sac": SAC}[cell.learner], env, economy, s, seed)
     policy = policy_of(model, economy)
 
     def judge():

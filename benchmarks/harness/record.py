@@ -11,7 +11,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parents[1] / "results"
-PACKAGES = ("torch", "numpy", "scipy", "stable-baselines3", "optuna", "lectures-lib")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "gymnasium",
+    "stable-baselines3",
+    "ray",
+    "torchrl",
+    "optuna",
+    "lectures-lib",
+)
 #: What numbers depend on, from the root of the repository; storing some changes none of it.
 CODE = ("lectures_lib", "benchmarks", ":!benchmarks/results")
 

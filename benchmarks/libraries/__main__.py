@@ -2,7 +2,9 @@
 
 from benchmarks.harness import run
 
-from .interfaces import PARTS
+from . import comparison, interfaces
+
+PARTS = interfaces.PARTS | comparison.PARTS
 
 if __name__ == "__main__":
     run("libraries", __doc__, PARTS)

@@ -20,7 +20,7 @@ ECONOMIES = {
 COPIES = 4096
 
 
-def _bare(economy, copies):
+def bare(economy, copies):
     """What a learner of ours does in each period: it draws, acts, and looks."""
     ((name, role),) = economy.roles.items()
     generator = torch.Generator().manual_seed(0)
@@ -43,17 +43,17 @@ def _single(economy):
     return lambda: env.step(action)
 
 
-def _vector(economy):
-    env = VectorGym(economy, COPIES, actions="unit")
+def _vector(economy, copies):
+    env = VectorGym(economy, copies, actions="unit")
     env.reset(seed=0)
     actions = np.zeros(env.action_space.shape, np.float32)
     return lambda: env.step(actions)
 
 
-def _baselines(economy):
-    env = StableBaselines(economy, COPIES, actions="unit")
+def baselines(env):
+    """A period of an environment of stable-baselines3."""
     env.reset()
-    actions = np.zeros((COPIES, *env.action_space.shape), np.float32)
+    actions = np.zeros((env.num_envs, *env.action_space.shape), np.float32)
     return lambda: env.step(actions)
 
 
@@ -61,11 +61,11 @@ def _baselines(economy):
 def interfaces(blocks: int = 60, periods: int = 50):
     """Microseconds of a period in environments, beside the bare economy in the same blocks."""
     for label, economy in ECONOMIES.items():
-        of_one = {"bare, 1": _bare(economy, 1), "Gym": _single(economy)}
+        of_one = {"bare, 1": bare(economy, 1), "Gym": _single(economy)}
         of_many = {
-            f"bare, {COPIES}": _bare(economy, COPIES),
-            "VectorGym": _vector(economy),
-            "StableBaselines": _baselines(economy),
+            f"bare, {COPIES}": bare(economy, COPIES),
+            "VectorGym": _vector(economy, COPIES),
+            "StableBaselines": baselines(StableBaselines(economy, COPIES, actions="unit")),
         }
         for lives in (of_one, of_many):
             seconds = {name: [] for name in lives}
@@ -75,7 +75,7 @@ def interfaces(blocks: int = 60, periods: int = 50):
                     for _ in range(periods):
                         period()
                     seconds[name].append((time.process_time() - started) / periods)
-            (bare, theirs), *_ = [(name, own[1:]) for name, own in seconds.items()]
+            (first, theirs), *_ = [(name, own[1:]) for name, own in seconds.items()]
             copies = 1 if lives is of_one else COPIES
             for name, own in seconds.items():
                 # The first block warms up.
@@ -84,7 +84,7 @@ def interfaces(blocks: int = 60, periods: int = 50):
                     f"{label}: {name}",
                     {
                         "microseconds": 1e6 * median(own[1:]),
-                        "beside the bare economy": 1.0 if name == bare else median(ratios),
+                        "beside the bare economy": 1.0 if name == first else median(ratios),
                         "million steps per second": copies / median(own[1:]) / 1e6,
                     },
                 )

@@ -99,7 +99,7 @@ class Agent(ABC):
             raise ValueError("seeds is empty: give at least one seed.")
         self.runs = None if seeds is None else len(self.seeds)
         self.device = resolve_device(device)
-        #: Who trains it: this process alone, unless it was made where several had joined.
+        #: Those who train it, which is this process alone unless several had joined.
         self.processes = present()
         if self.processes.count > 1 and not self.shares_groups:
             raise RuntimeError(

@@ -64,7 +64,7 @@ class IMPALA(PPO):
     seed, seeds, device
         As for every :class:`Agent`.
     config : IMPALAConfig, optional
-        By default :meth:`IMPALAConfig.suited_to` the economy.
+        By default :meth:`PPOConfig.suited_to` the economy.
 
     Examples
     --------

@@ -96,7 +96,7 @@ class NormalForm(Economy[Stage, NoShocks]):
         """Which game it is, and which player one is, each as a row with a single one."""
         zero = self.zeros(state)
         players, _ = self._shape
-        games = torch.nn.functional.one_hot(state.stage, len(self._payoffs)).to(zero)
+        games = torch.eye(len(self._payoffs)).to(zero)[state.stage]
         who = torch.eye(players).to(zero)
         shape = (*zero.shape, players)
         games = games.unsqueeze(-2).expand(*shape, games.shape[-1])

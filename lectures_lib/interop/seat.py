@@ -123,13 +123,15 @@ class Seat:
         return torch.cat([own, everybody.expand(*own.shape[:-1], -1)], -1)
 
     # ------------------------------------------------------------------ what is done
-    def physical(self, actions: Tensor) -> Tensor:
+    def physical(self, actions: Tensor, *, checked: bool = True) -> Tensor:
         """Actions of all agents in physical units, shape (*batch, agents, actions).
 
         Parameters
         ----------
         actions : Tensor, shape (*batch, rows, n_actions)
             Written as the seat has it; whole numbers if they are choices.
+        checked : bool
+            Whether numbers are looked at, for which a GPU has to be waited for.
 
         Raises
         ------
@@ -140,14 +142,16 @@ class Seat:
         if self.rows != role.n_agents:
             x = x.reshape(*x.shape[:-2], role.n_agents, role.n_actions)
         if self.choices is not None:
-            self._require((x >= 0) & (x < self.choices), x, f"places 0..{self.choices - 1}")
-            return torch.tensor(role.choices, dtype=torch.float64)[x]
+            if checked:
+                self._require((x >= 0) & (x < self.choices), x, f"places 0..{self.choices - 1}")
+            return torch.tensor(role.choices, dtype=torch.float64, device=x.device)[x]
         if self.kind == "physical":
-            self._require_feasible(x)
+            if checked:
+                self._require_feasible(x)
             return x.clone()  # a state may remember it, and who has written it may write again
         share = torch.add(0.5, x, alpha=0.5).clamp_(LEAST, 1 - LEAST)
         # No number is left by what cuts, and to add up costs less than to look at each.
-        if not math.isfinite(share.sum()):
+        if checked and not math.isfinite(share.sum()):
             self._require(~x.isnan(), x, "numbers in [-1, 1]")
         if not self._linear:
             return role.to_physical(share.logit())

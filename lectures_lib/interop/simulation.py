@@ -42,6 +42,9 @@ class Simulation:
         In so many blocks of copies, one after the other, first episodes are cut at times of their
         own, evenly spread.
     dtype : torch.dtype
+    device : torch.device
+    checked : bool
+        Whether values of actions are looked at.
 
     Attributes
     ----------
@@ -59,6 +62,8 @@ class Simulation:
         horizon: int | None = HORIZON,
         stagger: int = 1,
         dtype: torch.dtype = torch.float32,
+        device: torch.device = torch.device("cpu"),  # noqa: B008  # it is a name
+        checked: bool = True,
     ):
         copies, common = entered("num_envs", copies, int), entered("common", common, int)
         require(copies >= 1, "num_envs", copies, "at least 1")
@@ -72,6 +77,7 @@ class Simulation:
         cut = horizon is not None or stagger == 1
         require(cut, "stagger", stagger, "1, as episodes are never cut")
         self.seat, self.economy, self.dtype = seat, seat.economy, dtype
+        self.device, self.checked = device, checked
         self.copies, self.common = copies, common
         self.horizon, self.stagger = horizon, stagger
         self.regret = None if reference is None else Regret(seat, reference)
@@ -87,9 +93,9 @@ class Simulation:
             groups = self.copies // self.common
             expected = f"one for each of {groups} copies or groups"
             require(len(seed) == groups, "seed", seed, expected)
-            self._luck = Streams([*map(int, seed)], torch.device("cpu"))
+            self._luck = Streams([*map(int, seed)], self.device)
         else:
-            self._luck = seeded(seed)
+            self._luck = seeded(seed, self.device)
 
     def take(self, seed: int | Sequence[int] | None, random: np.random.Generator) -> None:
         """As :meth:`seed`; without one, luck goes on, and begins with a number from `random`."""
@@ -131,12 +137,7 @@ class Simulation:
             self._clock, self.ends = 0, horizon - block * horizon // self.stagger
         else:
             self.ends[where] = self._clock + horizon
-            new = torch.from_numpy(where)
-            fresh = map_state(
-                lambda x, old: torch.where(new.reshape(-1, *[1] * (x.dim() - 1)), x, old),
-                fresh,
-                self.state,
-            )
+            fresh = _chosen(where, fresh, self.state)
         self.state, self._next = fresh, int(self.ends.min())
         if self.regret is not None:
             self.regret.begin(fresh, where)
@@ -148,7 +149,7 @@ class Simulation:
         require(fits, "state", tuple(batch), f"a batch of {self.copies} states, or a single one")
 
         def own(x, shape):
-            x = x.to(self.dtype) if x.is_floating_point() else x
+            x = x.to(self.device, self.dtype if x.is_floating_point() else None)
             return x.expand((self.copies, *shape)).clone()
 
         return type(state)(**{name: own(getattr(state, name), s) for name, s in shapes.items()})
@@ -159,12 +160,12 @@ class Simulation:
         row = self.seat.look(sight).squeeze(-2)
         return self._apart({"what is seen": row})["what is seen"].float()
 
-    def step(self, actions: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(self, actions: np.ndarray | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """A period: rewards (copies,) and quantities of the period (copies, ...).
 
         Parameters
         ----------
-        actions : ndarray, shape (copies, n_actions), as the seat has them
+        actions : ndarray or Tensor, shape (copies, n_actions), as the seat has them
 
         Raises
         ------
@@ -175,8 +176,9 @@ class Simulation:
             raise ValueError("no episode has begun: expected reset() before the first step().")
         seat, economy = self.seat, self.economy
         kind = self.dtype if seat.choices is None else torch.int64
-        chosen = torch.from_numpy(actions).reshape(self.copies, 1, seat.n_actions).to(kind)
-        physical = seat.physical(chosen).to(self.dtype)
+        rows = torch.as_tensor(actions, device=self.device)
+        chosen = rows.reshape(self.copies, 1, seat.n_actions).to(kind)
+        physical = seat.physical(chosen, checked=self.checked).to(self.dtype)
         before, shocks = self.state, self._drawn(economy.draw)
         # Shapes and types are those of the first period, in which they are checked.
         period = economy.transition if self._checked else economy.step
@@ -210,6 +212,14 @@ class Simulation:
     def over(self) -> np.ndarray:
         """Which episodes are cut now, shape (copies,)."""
         return self.ends <= self._clock
+
+
+def _chosen(where: np.ndarray, fresh: Any, old: Any) -> Any:
+    """The fresh states of the copies that begin anew, and the old ones of others."""
+    new = torch.from_numpy(where).to(fresh[0].device)
+    return map_state(
+        lambda x, y: torch.where(new.reshape(-1, *[1] * (x.dim() - 1)), x, y), fresh, old
+    )
 
 
 def judged_by(regret: bool, reference: Any) -> Any:
@@ -253,17 +263,13 @@ class Regret:
 
     def begin(self, state: Any, where: np.ndarray | None) -> None:
         """Begin anew where the agent does."""
-        zero = torch.zeros(len(state[0]), dtype=torch.float64)
+        zero = torch.zeros(len(state[0]), dtype=torch.float64, device=state[0].device)
         if where is None:
             self._state, self._weight = state, zero + 1
             self._own, self._best = zero, zero.clone()
             return
-        new = torch.from_numpy(where)
-        self._state = map_state(
-            lambda x, old: torch.where(new.reshape(-1, *[1] * (x.dim() - 1)), x, old),
-            state,
-            self._state,
-        )
+        new = torch.from_numpy(where).to(zero.device)
+        self._state = _chosen(where, state, self._state)
         self._weight = torch.where(new, 1.0, self._weight)
         self._own, self._best = (torch.where(new, 0.0, v) for v in (self._own, self._best))
 

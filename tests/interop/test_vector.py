@@ -7,6 +7,7 @@ import torch
 from foreign import FOREIGN
 from gymnasium.vector import AutoresetMode
 from registry import ECONOMIES, neutral_policy, of, views
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lectures_lib.economies import BrockMirman, FixedAction, Market, Planner
 from lectures_lib.evaluation import evaluate, initial_states
@@ -151,6 +152,107 @@ def test_some_copies_begin_anew_and_others_go_on(mode):
             assert np.array_equal(np.isfinite(told["regret"]), truncated)
 
 
+# ---------------------------------------------------------------------- tensors
+def alike(told, shown):
+    """Whether what is told in tensors is what is shown in arrays."""
+    assert told.keys() == shown.keys()
+    for name, x in shown.items():
+        y = told[name]
+        if isinstance(x, dict):
+            alike(y, x)
+        elif x.dtype == object:
+            ended = told[f"_{name}"].numpy()
+            assert np.array_equal(y.numpy()[ended], np.stack(x[ended]))
+        else:
+            assert isinstance(y, torch.Tensor) and np.array_equal(y.numpy(), x, equal_nan=True)
+            assert y.numpy().dtype == x.dtype
+
+
+@every_view
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_tensors_have_the_numbers_of_arrays(economy, mode):
+    options = {**economy, "num_envs": 4, "horizon": 4, "stagger": 2, "autoreset": mode}
+    arrays, tensors = VectorGym(**options), VectorGym(**options, tensors=True)
+    arrays.action_space.seed(0)
+    seen, shown = tensors.reset(seed=3)[0], arrays.reset(seed=3)[0]
+    assert np.array_equal(seen.numpy(), shown)
+    for _ in range(10):
+        actions = arrays.action_space.sample()
+        *found, told = tensors.step(torch.from_numpy(actions))
+        *expected, info = arrays.step(actions)
+        for x, y in zip(found, expected, strict=True):
+            assert np.array_equal(x.numpy(), y) and x.numpy().dtype == y.dtype
+        alike(told, info)
+
+
+class OnTheHost(TorchDispatchMode):
+    """Refuses what copies a number from a device to the host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func not in (
+            torch.ops.aten._local_scalar_dense.default,
+            torch.ops.aten.equal.default,
+        )
+        return func(*args, **(kwargs or {}))
+
+
+@every_view
+def test_no_step_copies_a_tensor_to_the_host(economy, monkeypatch):
+    env = VectorGym(**economy, num_envs=4, horizon=3, stagger=2, tensors=True)
+    env.reset(seed=0)
+    actions = torch.from_numpy(env.action_space.sample())
+    env.step(actions)  # constants are made ready in the first
+
+    def refused(*arguments, **options):
+        raise AssertionError("a tensor was copied to the host")
+
+    for name in ("numpy", "__array__", "cpu", "tolist", "item"):
+        monkeypatch.setattr(torch.Tensor, name, refused)
+    with OnTheHost():
+        for _ in range(6):
+            env.step(actions)
+
+
+def test_tensors_begin_anew_where_a_tensor_says_so():
+    env = VectorGym(Planner(), 4, horizon=2, autoreset="Disabled", tensors=True)
+    env.reset(seed=0)
+    for _ in range(2):
+        last, _, terminated, truncated, _ = env.step(torch.zeros(4, 1))
+    assert truncated.all()
+    mask = torch.tensor([True, False, True, True])
+    seen, _ = env.reset(options={"reset_mask": mask & (terminated | truncated)})
+    assert torch.equal(seen[1], last[1]) and (seen[mask] != last[mask]).any(-1).all()
+
+
+def test_a_flag_is_the_callers_own():
+    for tensors in (False, True):
+        env = VectorGym(Planner(), 2, horizon=1, tensors=tensors)
+        env.reset(seed=0)
+        actions = torch.zeros(2, 1) if tensors else np.zeros((2, 1), np.float32)
+        *_, truncated, _ = env.step(actions)
+        truncated[:] = False
+        assert (env.step(actions)[1] == 0).all()  # it begins anew all the same
+
+
+def test_with_tensors_other_actions_are_refused():
+    env = VectorGym(Planner(), 2, tensors=True)
+    env.reset(seed=0)
+    with pytest.raises(
+        TypeError, match="actions are a ndarray: with tensors=True expected a torch"
+    ):
+        env.step(np.zeros((2, 1), np.float32))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_tensors_live_on_a_gpu():
+    env = VectorGym(Planner(4), 8, common=2, horizon=3, stagger=4, tensors=True, device="cuda")
+    seen, _ = env.reset(seed=0)
+    with OnTheHost():
+        for _ in range(8):
+            seen, rewards, *_, info = env.step(torch.zeros(8, 4, device="cuda"))
+    assert seen.is_cuda and rewards.is_cuda and info["consumption"].is_cuda
+
+
 # ---------------------------------------------------------------------- luck
 def test_a_group_has_the_same_luck_and_groups_have_not():
     economy = Planner(2)
@@ -229,6 +331,7 @@ def test_choices_and_boxes_have_the_spaces_that_libraries_know(economy):
         ({"num_envs": 4, "autoreset": "later"}, r"autoreset='later': expected one of \['NextStep"),
         ({"num_envs": 4, "horizon": None, "stagger": 2}, "stagger=2: expected 1, as episodes are"),
         ({"num_envs": 4, "common": 2, "stagger": 4}, "stagger=4: expected a divisor of 2"),
+        ({"num_envs": 4, "device": "meta"}, "device='meta': expected 'cpu', or tensors=True"),
     ],
 )
 def test_a_bad_option_is_named(options, message):
