@@ -170,10 +170,11 @@ class ActorCritic(NetworkAgent):
         return level + self._value_scale[name] * value
 
     def returns(self, name: str, rollout: Rollout) -> Tensor:
-        """What the critic's values should be, shape (runs, T, groups, replicates, agents)."""
+        """The critic's targets, (runs, T, groups, replicates, agents)."""
         values = self.values(name, rollout.surveys[name]).movedim(1, 0)
+        rewards, lam = rollout.rewards[name], self.config.lam
         discount = self.economy.discount_of(name)
-        targets = lambda_returns(rollout.rewards[name], values, discount, self.config.lam)
+        targets = lambda_returns(rewards, values, discount, lam)
         return targets.movedim(0, 1)
 
     def fit_critic(self, rollout: Rollout) -> None:
@@ -183,7 +184,7 @@ class ActorCritic(NetworkAgent):
         """
         c = self.config
         with torch.no_grad():
-            targets = {name: self.returns(name, rollout) for name in rollout.rewards}
+            targets = {n: self.returns(n, rollout) for n in rollout.rewards}
         for _ in range(c.critic_epochs):
             loss: Tensor | float = 0.0
             for name, target in targets.items():

@@ -143,11 +143,11 @@ class IMPALA(PPO):
         self.ratio = exponent.exp().unsqueeze(-1)
         return rollout if self.config.correction == "ratio" else rollout._replace(noise=noise)
 
-    def explored_from(self, name, observations):
+    def acted(self, name, observations):
         """Mean actions to which the rollout's noise was added: the actors', or the present ones."""
         if self.past and self.config.correction == "ratio":
             return self._acted[name]
-        return super().explored_from(name, observations)
+        return super().acted(name, observations)
 
     # ------------------------------------------------------------------ learner
     def _trace(self, name, rollout) -> tuple[Tensor, Tensor]:

@@ -164,10 +164,10 @@ class PPO(ActorCritic):
     def gains(self, name, rollout) -> Tensor:
         """What actions have brought each agent, shape (runs, T, groups, replicates, agents)."""
         values = self.values(name, rollout.surveys[name]).movedim(1, 0)
+        rewards, lam = rollout.rewards[name], self.config.lam
         discount = self.economy.discount_of(name)
-        return generalized_advantages(
-            rollout.rewards[name], values, discount, self.config.lam
-        ).movedim(0, 1)
+        gains = generalized_advantages(rewards, values, discount, lam)
+        return gains.movedim(0, 1)
 
     @torch.no_grad()
     def advantages(self, name, rollout) -> Tensor:
@@ -187,7 +187,7 @@ class PPO(ActorCritic):
         size = self.processes.mean(size).sqrt()
         return advantages / size.clamp_min(torch.finfo(size.dtype).tiny)
 
-    def explored_from(self, name, observations) -> Tensor:
+    def acted(self, name, observations) -> Tensor:
         """Mean actions to which the rollout's noise was added."""
         return self.act(name, observations)
 
@@ -199,7 +199,7 @@ class PPO(ActorCritic):
         seen = rollout.observations
         observations = {name: seen[name][:, :-1] for name in names}
         with torch.no_grad():
-            old = {name: self.explored_from(name, observations[name]) for name in names}
+            old = {name: self.acted(name, observations[name]) for name in names}
         for _ in range(c.policy_epochs):
             loss = 0.0
             for name in names:
