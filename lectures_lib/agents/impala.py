@@ -84,7 +84,7 @@ class IMPALA(PPO):
         super()._build()
         #: Probability of an economy's last actions under the present policy over that of who has
         #: acted, shape (runs, T, groups, replicates, 1).
-        self.ratio: Tensor | None = None
+        self.ratio = torch.ones((1,) * 5)
         #: Actors of the last iterations, in a ring; all are the first one at the start.
         self.past = nn.ModuleList(self._copy() for _ in range(self.config.delay))
 
