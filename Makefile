@@ -30,7 +30,7 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages -n 2 --dist loadgroup
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
 
@@ -53,7 +53,8 @@ test-rounding-SSE test-rounding-AVX2: test-rounding-%: .venv/installed
 
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
-	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages -m 'not learning' -n 2
+	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages -m 'not learning' -n 2 \
+	  --dist loadgroup
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed

@@ -57,6 +57,7 @@ class Processes:
         """The mean over processes, and so over all groups if `x` is a mean over ours."""
         if self.count == 1:
             return x
+        self._require_meeting()
         total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total / self.count
@@ -89,6 +90,7 @@ class Processes:
         """Whether something is so in any process; waits until all have come here."""
         if self.count == 1:
             return flag
+        self._require_meeting()
         # On the CPU, so that a GPU goes on with its work.
         flags = torch.tensor(float(flag))
         dist.all_reduce(flags)
@@ -104,6 +106,7 @@ class Processes:
         """
         if self.count == 1:
             return
+        self._require_meeting()
         everyones: list[Any] = [None] * self.count
         dist.all_gather_object(everyones, values)
         for name in values:
@@ -124,7 +127,15 @@ class Processes:
         finally:
             self.rank, self.count = rank, count
 
+    def _require_meeting(self):
+        if not dist.is_initialized():
+            raise RuntimeError(
+                f"this agent learns in {self.count} processes, which have parted: call it inside "
+                "of joined(), or load what it has saved outside."
+            )
+
     def _everyones(self, x):
+        self._require_meeting()
         x = x.contiguous()
         every = [torch.empty_like(x) for _ in range(self.count)]
         dist.all_gather(every, x)
@@ -144,6 +155,8 @@ def present() -> Processes:
 @contextmanager
 def joined(timeout: float = 1800.0) -> Iterator[Processes]:
     """While inside, agents that are made learn in all processes that torchrun has started.
+
+    Afterwards they cannot go on: load what they have saved.
 
     PPO, Probing and Analytic do. Everything is called by every process alike: making the agent,
     `learn`, `save` (which one of them does, while the others wait) and `load`. Who was not started

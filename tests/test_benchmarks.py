@@ -17,6 +17,7 @@ from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
+from benchmarks.parallel import staleness
 from benchmarks.planner import many
 from benchmarks.primer import probing
 from benchmarks.sellers import posted_prices, trading_post
@@ -49,6 +50,17 @@ ECONOMY = Planner()
 def question(name):
     """The module that `python -m benchmarks.name` runs."""
     return import_module(f"benchmarks.{name}.__main__")
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("correction", ["none", "V-trace as published"])
+def test_actors_that_lag_cost_what_they_did(correction):
+    rows = stored("parallel")["common"]
+    (row,) = staleness.learned("planner", correction, 4, seeds=[0])
+    stored_row = rows[f"4, {correction}"][0]
+    assert row["steps"] == stored_row["steps"]
+    # Learning magnifies rounding: within a factor of three, and the two lie seventy apart.
+    assert 1 / 3 < row["policy_error"] / stored_row["policy_error"] < 3
 
 
 def test_what_information_is_worth_is_what_it_was():

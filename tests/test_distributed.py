@@ -1,10 +1,8 @@
 """Two processes that train an agent find what one finds, to rounding."""
 
 import math
-import os
 import re
 import runpy
-import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -17,6 +15,8 @@ from lectures_lib.agents import PPO
 from lectures_lib.distributed import ALONE, Processes, joined, present
 from lectures_lib.networks import RunningScale
 
+# With the tests of sweeps in one worker, so that their processes do not start side by side.
+pytestmark = pytest.mark.xdist_group("processes")
 SCRIPT = Path(__file__).with_name("learn_together.py")
 #: What the child processes have learned from, for this one to learn from by itself.
 TOGETHER = runpy.run_path(str(SCRIPT))
@@ -35,15 +35,15 @@ def found(folder):
     """What each of two processes has found, by rank."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", str(SCRIPT), str(folder)]
-    # A group of their own, so that whoever hangs can be ended together with its children.
-    run = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         said, _ = run.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        raise
+        run.terminate()  # torchrun then ends its workers, which are in sessions of their own
+        said, _ = run.communicate(timeout=60)
+        pytest.fail(f"torchrun hung:\n{said}")
+    finally:
+        run.kill()
     assert run.returncode == 0, said
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 

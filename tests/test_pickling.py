@@ -30,6 +30,7 @@ SMALL = {"groups": 2, "replicates": 4, "horizon": 3, "hidden": (8,), "warm_up": 
 REPLAYED = {"groups": 4, "horizon": 3, "hidden": (8,), "warm_up": 1, "batch": 8, "updates": 2}
 LEARNERS = {
     "PPO": (Market(2, n_uninformed=1), agents.PPOConfig(**SMALL)),
+    "IMPALA": (Planner(), agents.IMPALAConfig(**SMALL)),
     "Probing": (Planner(2, 2), agents.ProbingConfig(**SMALL)),
     "Analytic": (BrockMirman(), agents.AnalyticConfig(**SMALL)),
     "SAC": (Monopolist(), agents.SACConfig(**SMALL, batch=8, memory=64)),

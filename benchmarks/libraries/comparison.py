@@ -27,8 +27,8 @@ from collections.abc import Iterator
 from statistics import median
 
 from benchmarks.factorial.learning import policy_errors
-from benchmarks.factorial.search import JOURNALS
 from benchmarks.harness import commit
+from benchmarks.harness.sweeping import JOURNALS
 
 from .contenders import COMMON, CONTENDERS, IN_COMMON, SB3, Contender
 from .watch import Enough, Watch
@@ -187,7 +187,7 @@ def times(curve: dict) -> dict[str, float | None]:
 
 
 def trained(name: str, contender: Contender, economy: str, setting, seed: int, seconds: int):
-    """A training for so many processor seconds, or what a journal knows of it.
+    """A training for so many processor seconds, or what a journal of this commit knows of it.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def trained(name: str, contender: Contender, economy: str, setting, seed: int, s
         The policy `error` in per cent at the end, `steps` and `seconds` of learning, the `curve`,
         and the commit whose `code` has made it.
     """
-    key = hashlib.sha1(repr((name, economy, setting, seed, seconds)).encode()).hexdigest()
+    key = hashlib.sha1(repr((name, economy, setting, seed, seconds, commit())).encode()).hexdigest()
     file = JOURNALS / "libraries.jsonl"
     for line in file.read_text().splitlines() if file.exists() else ():
         if (entry := json.loads(line))["key"] == key:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 
 from stable_baselines3 import PPO as TheirPPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -53,7 +52,11 @@ class Contender:
     @property
     def installed(self) -> bool:
         """Whether the library is there."""
-        return find_spec(self.needs) is not None
+        try:
+            import_module(self.needs)
+        except ImportError:  # of the library, or of what it needs itself
+            return False
+        return True
 
 
 # ---------------------------------------------------------------------- this library
@@ -210,7 +213,7 @@ def _elsewhere(library, module, copies=1, clock=processor_seconds, same=SAME, **
         there = import_module(f".{module}", __package__)
         return there.simulated(economy_of(economy)[0], setting, **options)
 
-    needs = {"rllib": "ray", "torch_rl": "torchrl"}.get(module, "torch")
+    needs = {"rllib": "ray.rllib", "torch_rl": "torchrl"}.get(module, "torch")
     return _others(library, learn, simulated, copies, clock, same, needs)
 
 

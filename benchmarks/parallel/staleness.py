@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.factorial.cells import economy_of
 from benchmarks.factorial.learning import policy_errors
-from benchmarks.harness import rounded, timed
+from benchmarks.harness import rounded, swept, timed
 from lectures_lib.agents import IMPALA, IMPALAConfig, TrainingDiverged
 from lectures_lib.evaluation import evaluate
 
@@ -35,20 +35,22 @@ def settings(correction: str, delay: int, own: bool = False) -> IMPALAConfig:
     return make(delay=delay, **CORRECTIONS[correction])
 
 
-def learned(name: str, config: IMPALAConfig, seeds=range(5), steps=STEPS) -> list[dict]:
+def learned(
+    name: str, correction: str, delay: int, own: bool = False, seeds=range(5), steps: int = STEPS
+) -> list[dict]:
     """A row: what each seed has learned, and how it came there; distances in per cent.
 
     Of a seed that has diverged nothing is known but the iteration.
     """
     try:
-        return _learned(name, config, seeds, steps)
+        return _learned(name, settings(correction, delay, own), seeds, steps)
     except TrainingDiverged as failure:
         if len(seeds) == 1:
-            return [
-                {"seed": seeds[0], "diverged": int(re.search(r"iteration (\d+)", str(failure))[1])}
-            ]
+            iteration = int(re.search(r"iteration (\d+)", str(failure))[1])
+            return [{"seed": seeds[0], "diverged": iteration}]
         # Seeds that learn at once are stopped at once.
-        return [row for seed in seeds for row in learned(name, config, [seed], steps)]
+        alone = ([seed] for seed in seeds)
+        return [row for s in alone for row in learned(name, correction, delay, own, s, steps)]
 
 
 def _learned(name, config, seeds, steps):
@@ -85,10 +87,13 @@ def weights(agent: IMPALA) -> list[float]:
 
 def rows(name: str, delays, corrections=tuple(CORRECTIONS), own=False):
     """Yield a row without delay, and one for each delay and correction."""
-    yield "no delay", learned(name, settings("none", 0, own))
-    for delay in delays:
-        for correction in corrections:
-            yield f"{delay}, {correction}", learned(name, settings(correction, delay, own))
+    kinds = {"no delay": ("none", 0)}
+    kinds |= {f"{delay}, {c}": (c, delay) for delay in delays for c in corrections}
+    cells = {
+        label: {"name": name, "correction": correction, "delay": delay, "own": own}
+        for label, (correction, delay) in kinds.items()
+    }
+    yield from swept(learned, cells, [range(5)])
 
 
 def common():

@@ -208,6 +208,9 @@ class Agent(ABC):
                 f"{self.steps_per_iteration:,} steps; ask for at least that many."
             )
         self.processes.require_alike(
+            agent=type(self).__name__,
+            economy=type(self.economy).__name__,
+            agents={name: role.n_agents for name, role in self.economy.roles.items()},
             config=self.config,
             seeds=self.seeds,
             iteration=self.iteration,

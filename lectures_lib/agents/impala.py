@@ -85,6 +85,7 @@ class IMPALA(PPO):
         #: Probability of an economy's last actions under the present policy over that of who has
         #: acted, shape (runs, T, groups, replicates, 1).
         self.ratio = torch.ones((1,) * 5)
+        self._acted: dict[str, Tensor] = {}
         #: Actors of the last iterations, in a ring; all are the first one at the start.
         self.past = nn.ModuleList(self._copy() for _ in range(self.config.delay))
 
@@ -133,7 +134,6 @@ class IMPALA(PPO):
         """The same actions, as noise around what the present policy does."""
         oldest = self.past[self.iteration % len(self.past)]
         noise, exponent = {}, torch.zeros(())
-        self._acted = {}
         for name, e in rollout.noise.items():
             seen = rollout.observations[name][:, :-1]
             with self._acting(oldest):

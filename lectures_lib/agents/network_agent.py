@@ -75,8 +75,7 @@ class NetworkAgent(Agent):
         groups: Any = [{"params": list(x.actor.parameters())} for x in self._each()]
         self.policy_optimizer = adam(groups)
         self.critic_optimizer = adam([p for x in self._each() for p in x.critic.parameters()])
-        for optimizer in (self.policy_optimizer, self.critic_optimizer):
-            self.processes.average_gradients_of(optimizer)
+        self._average_gradients()
         self.world = World(
             economy,
             self.streams,
@@ -88,6 +87,15 @@ class NetworkAgent(Agent):
             paired=self.paired_starts,
             processes=self.processes,
         )
+
+    def _average_gradients(self):
+        for optimizer in (self.policy_optimizer, self.critic_optimizer):
+            self.processes.average_gradients_of(optimizer)
+
+    def __setstate__(self, state):
+        # An optimiser that is copied has lost what is to be done before its steps.
+        self.__dict__.update(state)
+        self._average_gradients()
 
     def _require_roles(self):
         """Refuse settings for roles that there are not, and cartels that nobody asked for."""

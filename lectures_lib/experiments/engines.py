@@ -68,7 +68,7 @@ def call(run, keywords) -> dict[str, Any]:
     torch.set_num_threads(1)
     try:
         result = in_json(run(**keywords))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return {"error": _text(error)}
     finally:
         torch.set_num_threads(threads)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lectures_lib.parameters import described, entered, require
+from ..parameters import described, entered, require
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from lectures_lib.parameters import entered, require
-from lectures_lib.progress import progress_bar
-
+from ..parameters import entered, require
+from ..progress import progress_bar
 from .engines import ENGINES, Means, cores
 from .jobs import jobs_of, place
 from .rows import append, resumed

@@ -98,12 +98,38 @@ def test_ratios_are_those_of_the_densities(game):
     assert (agent.ratio - 1).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("correction", ["v-trace", "ratio", "none"])
-def test_corrections_differ_once_actors_lag(correction):
-    agent = learned(small(delay=2, correction=correction, policy_rate=0.05))
-    other = learned(small(delay=0, correction=correction, policy_rate=0.05))
-    assert not same(weights(agent.learners), weights(other.learners))
-    assert all(torch.isfinite(p).all() for p in agent.learners.parameters())
+def test_corrections_differ_once_actors_lag():
+    found = [
+        weights(learned(small(delay=2, correction=x, policy_rate=0.05)).learners)
+        for x in ("v-trace", "ratio", "none")
+    ]
+    assert all(torch.isfinite(p).all() for each in found for p in each)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert not same(found[a], found[b])
+
+
+@pytest.mark.parametrize("correction", ["ratio", "none"])
+def test_ppos_first_ratio_is_that_to_whom_the_correction_says(correction):
+    agent = learned(small(Planner(), delay=2, correction=correction, policy_rate=0.05))
+    agent._prepare()
+    rollout = agent.collect(agent.world.restart(agent.economy))
+    e, seen = rollout.noise["planner"], rollout.observations["planner"][:, :-1]
+    apart = agent.acted("planner", seen) - agent.act("planner", seen)
+    moved = e + apart / agent.noise_of("planner")
+    ratio = ((e.square() - moved.square()) / 2).sum(-1).exp()
+    expected = agent.ratio if correction == "ratio" else torch.ones_like(agent.ratio)
+    torch.testing.assert_close(ratio, expected, rtol=1e-4, atol=1e-5)
+    assert (agent.ratio - 1).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("group_trace", [True, False])
+def test_gains_are_weighted_and_compared_after_that(group_trace):
+    agent = learned(small(Planner(), delay=2, group_trace=group_trace, policy_rate=0.05))
+    agent._prepare()
+    gains = agent.gains("planner", agent.collect(agent.world.restart(agent.economy)))
+    size = gains.abs().mean()
+    compared = 3 if group_trace else (1, 2, 3)
+    assert gains.mean(compared).abs().max() < 1e-4 * size
 
 
 def test_who_acts_begins_where_the_learner_begins():

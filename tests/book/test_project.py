@@ -152,7 +152,9 @@ def test_mathjax_is_the_one_that_its_note_names():
     assert config["mathjax_path"] == "mathjax/tex-svg-full.js"
 
 
-@pytest.mark.parametrize("room", ["economies", "agents", "solvers", "evaluation", "interop"])
+@pytest.mark.parametrize(
+    "room", ["economies", "agents", "solvers", "evaluation", "interop", "experiments"]
+)
 def test_the_api_reference_has_every_public_name(room):
     public = set(importlib.import_module(f"lectures_lib.{room}").__all__)
     reference = (ROOT / "book/api.md").read_text()

@@ -18,6 +18,8 @@ import torch
 
 from lectures_lib.experiments import RunsFailed, read, sweep
 
+# With the tests of torchrun in one worker, so that their processes do not start side by side.
+pytestmark = pytest.mark.xdist_group("processes")
 CELLS = {"small": {"size": 2}, "large": {"size": 3}}
 ENGINES = [
     "serial",
@@ -129,12 +131,13 @@ def test_every_engine_gives_the_rows_that_calls_by_hand_give(engine, tmp_path):
 
 
 def test_a_sweep_leaves_threads_as_they_are():
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         sweep(norm, CELLS, range(1))
         assert torch.get_num_threads() == 2
     finally:
-        torch.set_num_threads(1)
+        torch.set_num_threads(before)
 
 
 def test_seeds_are_handed_over_one_by_one_or_together():
@@ -339,7 +342,9 @@ def test_a_function_of_a_notebook_says_what_to_do(tmp_path):
         "print(sweep(run, {'a': {}}, [3])[0]['result'])\n"
         "sweep(run, {'a': {}}, [3], 'processes')"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300
+    )
     assert found.stdout == "3\n"
     assert "it is defined in a notebook or console. Define it with `def`" in found.stderr
 
@@ -350,7 +355,7 @@ def test_a_script_that_is_not_guarded_is_told_so(tmp_path):
         "sweep(run, {'a': {}}, [3], 'processes', workers=1, retries=0)"
     )
     command = [sys.executable, tmp_path / "script.py"]
-    found = subprocess.run(command, capture_output=True, text=True)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "processes died while they started (attempts: 1)" in found.stderr
     assert '`if __name__ == "__main__":`' in found.stderr
 
@@ -408,3 +413,13 @@ def test_what_is_wrong_is_named_before_anything_is_run(change, blame):
 def test_settings_that_a_function_does_not_take_are_named():
     with pytest.raises(TypeError, match=r"cell 'a' does not fit .*norm: .*'depth'"):
         sweep(norm, {"a": {"size": 1, "depth": 3}}, range(2))
+
+
+def stops(seed):
+    sys.exit(f"seed {seed} has had enough")
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_a_run_that_exits_has_failed_and_was_not_lost(engine):
+    with pytest.raises(RunsFailed, match="seed 0 has had enough"):
+        sweep(stops, {"only": {}}, range(1), engine, workers=1)
