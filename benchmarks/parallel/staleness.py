@@ -1,7 +1,7 @@
 """How precisely actors learn that lag behind the learner, and what corrections mend of it.
 
 Chapter *The parallel framework*. All rows have PPO's own settings and the same steps, and differ
-in the delay and in what is made of it. Seeds are five that no setting was chosen on.
+in the delay and in what is made of it. PPO's settings were not chosen for any delay.
 """
 
 from __future__ import annotations
