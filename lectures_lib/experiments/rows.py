@@ -19,10 +19,7 @@ def read(path: str | os.PathLike) -> list[dict]:
     -------
     list of dict
         As `sweep` returns them, in the order in which runs were done. Of rows with the same
-        function's name, cell and seed the last one counts: others had other settings. ::
-
-            rows = read("sweep.jsonl")
-            losses = np.array([row["result"]["loss"] for row in rows])
+        function's name, cell and seed the last one counts: others had other settings.
 
     Raises
     ------
@@ -30,6 +27,13 @@ def read(path: str | os.PathLike) -> list[dict]:
         If there is no such file.
     ValueError
         If a line is no row. Only the last one may be half written, and is left out.
+
+    Examples
+    --------
+    ::
+
+        rows = read("sweep.jsonl")
+        losses = np.array([row["result"]["loss"] for row in rows])
     """
     return list({_shown(row): row for row in _lines(Path(path))}.values())
 
