@@ -1,24 +1,16 @@
-"""Show what benchmarks have stored on the front page, so that no number is typed there.
+"""What was measured, in the words and digits of the front page and of the conclusion.
 
-The role `finding` prints one of the numbers below; the directive `planner-learners` prints a table
-of what every learner reached with one household.
+The numbers are those of stored results, and where an experiment runs in a chapter itself, those
+that the chapter prints.
 """
 
 from functools import cache
 from statistics import median
-from typing import ClassVar
-
-from docutils import nodes
-from docutils.parsers.rst import directives
-from running_times import table
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from lectures_book import stored
+from lectures_book.predictions import predictions, printed
 
 SMALLEST = 1e-6  # in per cent; nobody reads more digits
-
-CAPTION = "What learners reach with one household"
 
 #: Learners of the factorial whose neighbours differ in one privilege, and their cells.
 PRIVILEGES = {
@@ -29,8 +21,6 @@ PRIVILEGES = {
     "SAC, its own luck, critic of its choice": "sac",
     "SAC, common shocks, critic of its choice": "sac+common",
 }
-
-logger = logging.getLogger(__name__)
 
 
 def percent(x: float) -> str:
@@ -62,7 +52,12 @@ def collapsed(cell: dict) -> str:
 
 @cache
 def findings() -> dict[str, str]:
-    """The numbers of the front page, each as it is printed there."""
+    """All numbers, each as it is printed."""
+    return _front() | _chapters() | _predictions()
+
+
+def _front() -> dict[str, str]:
+    """Those of the front page, which the conclusion's table has, too."""
     planner, market, solvers = stored("planner"), stored("market"), stored("solvers")
     (constant,) = planner["learners"]["best constant share"]
     four, hundred = planner["planner_4"], planner["planner_100"]
@@ -130,50 +125,125 @@ def findings() -> dict[str, str]:
     }
 
 
-class Finding(SphinxRole):
-    def run(self):
-        self.env.note_reread()  # the number changes when the benchmark does
-        if self.text not in findings():
-            known = ", ".join(findings())
-            logger.warning(
-                "no finding %r; there are: %s", self.text, known, location=self.get_location()
+def _chapters() -> dict[str, str]:
+    """Those that the conclusion's table has besides."""
+    planner, marl, sellers = stored("planner"), stored("marl"), stored("sellers")
+    learned, tuned, critic = planner["learners"], stored("factorial"), stored("critic")["critic"]
+    own = middle(planner["credit"]["4 households, own credit"], "mean")
+    (perfect,) = planner["credit"]["4 households, Markov-perfect"]
+    hundred, goods = planner["planner_100"], planner["goods"]
+    nash, cartel = (critic[f"paper, exact: {name}"][0] for name in ("markov perfect", "monopsony"))
+    selfish, team = (
+        critic[f"paper, Probing, {who} reward, central critic"] for who in ("own", "team")
+    )
+    market = stored("market")
+    reported = middle(market["published"]["N = 2"], "capital")
+    exact = {row["seed"]: row for row in market["collusion"]["exact, N = 2"]}
+    late = stored("parallel")["common"]
+    posted, two = sellers["posted_prices_one"], sellers["posted_prices_exact"]
+    pair = two["strategic, discount 0.9, 2 x 2"]["markup"]
+    tried, quiet = (
+        sellers[f"posted_prices_two{name}"][f"2 x 2, discount 0.9{label}"]
+        for name, label in (("", ""), ("_quiet", ", less noise"))
+    )
+    crowd = sellers["posted_prices_ten"]["10 x 10, patient"]
+
+    def error(rows):
+        return percent(middle(rows, "policy_error"))
+
+    def too_much(rows):
+        return share(middle(rows, "markup") / pair - 1)
+
+    shocks, precise = "deep_rl/common_shocks", "learning/what_makes_a_learner_precise"
+    many, chosen = "learning/planner_many_goods", "learning/which_equilibrium"
+    informed = "learning/what_is_information_worth"
+    saver, taught = "learning/bring_your_own_economy", "primer/q_learning"
+    return {
+        "constant-predicted": printed("framework/rules", "74eb07c0: predicted loss: #1"),
+        "table-predicted": printed(taught, "q_l-n03: worst of all #1"),
+        "table-measured": printed(taught, "q_l-n03: measured: worst of all #1"),
+        "luck-own-predicted": printed(shocks, "c26: own shocks, noise 0.3 #1") + "%",
+        "luck-own-measured": printed(shocks, "c26: own shocks, noise 0.3 #2") + "%",
+        "luck-common-predicted": printed(shocks, "c26: common shocks, noise 0.3 #1") + "%",
+        "luck-common-measured": printed(shocks, "c26: common shocks, noise 0.3 #2") + "%",
+        "ordinary-error": error(tuned["planner"]["tuned"]),
+        "compared-error": error(tuned["planner+common+differences"]["tuned"]),
+        "probing-error": error(learned["Probing"]),
+        "analytic-error": error(learned["Analytic"]),
+        "sac-error": error(tuned["sac"]["tuned"]),
+        "longer-error": printed(precise, "longer: none #3") + "%",
+        "elsewhere-error": percent(
+            min(
+                middle(rows, "error")
+                for name, rows in stored("libraries")["time_to_accuracy"].items()
+                if not name.startswith("ours") and not name.endswith("search")
             )
-            return [], []
-        return [nodes.Text(findings()[self.text])], []
+        ),
+        "both-predicted": printed(precise, "precise-15: C, if D is there #4"),
+        "transfer-error": error(hundred["Probing with 4, unchanged"]),
+        "scratch-error": error(hundred["Probing, from scratch"]),
+        "own-miss": percent(100 * abs(own / perfect["mean"] - 1)),
+        "goods-predicted": printed(many, "c12: predicted #1"),
+        "goods-measured": printed(many, "c12: predicted #4"),
+        "goods-two-error": error(goods["2 x 2"]),
+        "goods-ten-error": error(goods["10 x 10"]),
+        "critic-nash": f"{nash['capital']:.2f}",
+        "critic-cartel": f"{cartel['capital']:.2f}",
+        "critic-own": f"{middle(selfish, 'capital'):.2f}",
+        "critic-team": f"{middle(team, 'capital'):.2f}",
+        "critic-miss": percent(
+            100
+            * max(
+                abs(middle(selfish, "capital") / nash["capital"] - 1),
+                abs(middle(team, "capital") / cartel["capital"] - 1),
+            )
+        ),
+        "lag-none": error(late["no delay"]),
+        "lag-four": error(late["4, none"]),
+        "lag-weighted": error(late["4, V-trace as published"]),
+        "reported-miss": percent(100 * abs(reported / exact["monopsony"]["capital"] - 1)),
+        "tables-departure": printed(
+            "marl/algorithmic_collusion", "f4b4f2b4: best departure: median #1"
+        ),
+        "memoryless-gain": share(median(marl["deep_memory"]["no memory"]["gain"])),
+        "values-gain": share(median(marl["deep_others"]["DQN, no memory"]["gain"])),
+        "mixed-found": found(marl["games"]["two steps, QMIX"]),
+        "added-found": found(marl["games"]["two steps, VDN"]),
+        "mixed-error": error(marl["pair"]["2 households, QMIX"]),
+        "list-error": error(marl["pair"]["2 households, nearest share"]),
+        "post-ppo": percent(middle(sellers["trading_post_2"]["F = 2"], "to_markup")),
+        "posted-median": percent(
+            max(abs(middle(rows, "markup_error")) for rows in posted.values())
+        ),
+        "posted-worst": percent(
+            max(abs(row["markup_error"]) for rows in posted.values() for row in rows)
+        ),
+        "posted-two": too_much(tried),
+        "posted-quiet": too_much(quiet),
+        "posted-ten": f"{min(row['markup'] for row in crowd):.0f}",
+        "memory-error": printed(informed, "information-32: constant cost: memory, longer #7") + "%",
+        "memory-value": printed(informed, "information-32: constant cost: memory, longer #2") + "%",
+        "which-parts": printed(chosen, "equil-17: history 0.052 #1"),
+        "saver-probing": printed(saver, "own-28: Probing #1") + "%",
+        "saver-ppo": printed(saver, "own-28: PPO #1") + "%",
+        "saver-reaching": printed(saver, "own-28: Probing, reaching #1") + "%",
+        "saver-loss": printed(saver, "own-28: Probing, reaching #13") + "%",
+    }
 
 
-class PlannerLearners(SphinxDirective):
-    option_spec: ClassVar = {"name": directives.unchanged}
-
-    def run(self):
-        self.env.note_reread()
-        searched, learners = stored("factorial"), stored("planner")["learners"]
-        rows = {"best constant share": learners["best constant share"]}
-        rows |= {name: searched[cell]["tuned"] for name, cell in PRIVILEGES.items()}
-        rows |= {name: learners[name] for name in ("Probing", "Analytic")}
-        head = [
-            "Learner",
-            "Policy error",
-            "Euler residual",
-            "Loss",
-            "Steps, millions",
-            "Seconds",
-        ]
-        shown = table(head, [self.row(name, found) for name, found in rows.items()])
-        shown.insert(0, nodes.title("", "", nodes.Text(CAPTION)))
-        self.add_name(shown)
-        return [shown]
-
-    @staticmethod
-    def row(name: str, found: list[dict]) -> list[nodes.Node]:
-        cells = [percent(middle(found, key)) for key in ("policy_error", "euler_residual", "loss")]
-        learns = "steps" in found[0]
-        cells.append(f"{middle(found, 'steps') / 1e6:.2g}" if learns else "–")
-        cells.append(f"{middle(found, 'seconds'):.0f}" if learns else "–")
-        return [nodes.Text(cell) for cell in [name, *cells]]
+def found(cell: dict) -> str:
+    """In how many seeds the best was found, of how many."""
+    return f"{cell['best']} of {cell['seeds']}"
 
 
-def setup(app):
-    app.add_role("finding", Finding())
-    app.add_directive("planner-learners", PlannerLearners)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+def _predictions() -> dict[str, str]:
+    """How many predictions there are, and how they fared."""
+    made = predictions()
+    missed = sum(not one.held for one in made)
+    return {
+        "predictions": str(len(made)),
+        "predictions-held": str(len(made) - missed),
+        "predictions-missed": str(missed),
+        "predictions-share": share(missed / len(made)),
+        "predictions-chapters": str(len({one.chapter for one in made})),
+    }
