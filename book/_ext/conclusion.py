@@ -20,6 +20,7 @@ from lectures_book.predictions import chapters, read, stated
 from lectures_book.results import HEAD, results
 
 CAPTION = "The book's results"
+LOOK = "in-words"  # of tables whose cells hold sentences
 FARED = {True: "held", False: "missed"}
 
 
@@ -79,7 +80,7 @@ class ResultsTable(SphinxDirective):
             chapter = link(titles[name], "doc", f"/book/{name}", self.env.docname)
             rows.append([*map(text, row[1:]), chapter])
         shown = table(HEAD, rows)
-        shown["classes"].append("results-table")
+        shown["classes"].append(LOOK)
         shown.insert(0, nodes.title("", "", nodes.Text(CAPTION)))
         self.add_name(shown)
         return [shown]
@@ -97,7 +98,9 @@ class IndexOfPredictions(SphinxDirective):
                     part = ""
                 if made:
                     shown.append(self.heading(chapter, made, page))
-                    shown.append(table(("Predicted", "Measured", "And so?"), self.rows(made, page)))
+                    listed = table(("Predicted", "Measured", "Outcome"), self.rows(made, page))
+                    listed["classes"].append(LOOK)
+                    shown.append(listed)
         return shown
 
     @staticmethod
