@@ -54,7 +54,7 @@ ROWS = (
     ),
     Row(
         "marl/do_deep_learners_collude",
-        "Do networks?",
+        "Do networks charge them?",
         "not without memory, whatever the algorithm; with memory the start decides",
         "without memory PPO {memoryless-gain} and DQN {values-gain}; with memory PPO {deep-gain}, "
         "and {careful-gain} if it is most precise",
@@ -63,8 +63,7 @@ ROWS = (
     Row(
         "marl/centralised_training",
         "Is a mixer of values worth its freedom?",
-        "in the game of two steps a monotone mixer finds the best and a sum does not; with two "
-        "households QMIX is between a sum and the nearest list",
+        "in the game of two steps a monotone mixer finds the best, and a sum does not",
         "{mixed-found} seeds with a monotone mixer, {added-found} with a sum",
         "policy error {mixed-error} with two households, where a list alone costs {list-error}",
     ),
