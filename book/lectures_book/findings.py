@@ -171,7 +171,7 @@ def _chapters() -> dict[str, str]:
         "probing-error": error(learned["Probing"]),
         "analytic-error": error(learned["Analytic"]),
         "sac-error": error(tuned["sac"]["tuned"]),
-        "longer-error": printed(precise, "longer: none #3") + "%",
+        "longer-error": error(tuned["longer"]["tuned"]),
         "elsewhere-error": percent(
             min(
                 middle(rows, "error")
