@@ -18,6 +18,7 @@ from lectures_lib.plotting import COLOURS, DASHES
 __all__ = ["band", "claim", "missed", "source", "stored"]
 
 HOLDS, FAILS = "✓", "NO:"
+MISSED = "predicted, and not so: "
 WIDTH = 76  # of a line that fits into the pages' column
 
 
@@ -60,7 +61,7 @@ def missed(text: str, holds: bool | np.bool_ | torch.Tensor) -> None:
     >>> missed("two and two are five", 2 + 2 == 5)
     ✓ predicted, and not so: two and two are five
     """
-    claim(f"predicted, and not so: {text}", not _answer(text, holds))
+    claim(MISSED + text, not _answer(text, holds))
 
 
 def _answer(text, holds) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from findings import findings, percent
+
+from lectures_book.findings import findings, percent
+from lectures_book.results import names
 
 BOOK = Path(__file__).parents[2] / "book"
 FRONT = BOOK / "front"
@@ -45,9 +47,18 @@ def test_no_word_is_explained_twice():
     assert len(words) == len(set(words))
 
 
-def test_the_front_page_shows_each_finding_that_there_is():
-    shown = set(re.findall(r"\{finding\}`(.+?)`", (BOOK / "intro.md").read_text()))
-    assert shown == set(findings())
+def shown(*pages):
+    """The names of the findings on pages."""
+    return set(re.findall(r"\{finding\}`(.+?)`", "".join(page.read_text() for page in pages)))
+
+
+def test_the_findings_of_the_front_page_are_those_of_the_table_of_results():
+    on_front = shown(BOOK / "intro.md")
+    assert on_front and on_front <= names()
+
+
+def test_no_finding_is_idle():
+    assert shown(*NOTEBOOKS, *BOOK.rglob("*.md")) | names() == set(findings())
 
 
 def test_the_front_matter_comes_first():
