@@ -1,7 +1,8 @@
-"""Show what benchmarks have stored on the front page, so that no number is typed there.
+"""Show what benchmarks have stored in running text, so that no number is typed there.
 
-The role `finding` prints one of the numbers below; the directive `planner-learners` prints a table
-of what every learner reached with one household.
+The role `finding` prints one of the numbers of the front page, or of those that the introduction
+has besides; the directive `planner-learners` prints a table of what every learner reached with one
+household.
 """
 
 from functools import cache
@@ -130,16 +131,57 @@ def findings() -> dict[str, str]:
     }
 
 
+def whole(x: float) -> str:
+    """A large number with two digits, in words from a million on."""
+    x = float(f"{x:.2g}")
+    return f"{x / 1e6:.0f} million" if x >= 1e6 else f"{x:,.0f}"
+
+
+@cache
+def of_the_introduction() -> dict[str, str]:
+    """The numbers of the introduction that the front page does not have."""
+    planner, libraries, marl = stored("planner"), stored("libraries"), stored("marl")
+    factorial = stored("factorial")
+    one, batch = (
+        1e6 * libraries["interfaces"][f"planner: bare, {copies}"]["million steps per second"]
+        for copies in (1, 4096)
+    )
+    plain, longer = factorial["planner"]["tuned"], factorial["longer"]["tuned"]
+    precise = factorial["planner+common+differences"]["tuned"]
+    probing = [row["policy_error"] for row in planner["learners"]["Probing"]]
+    (listed,) = marl["pair"]["2 households, nearest share"]
+    return {
+        "steps-one": whole(one),
+        "steps-batch": whole(batch),
+        "steps-factor": whole(batch / one),
+        "steps-learned": whole(libraries["throughput"]["ours"]["learning"]),
+        "seeds-worst": percent(max(probing)),
+        "list-error": percent(listed["policy_error"]),
+        "list-loss": percent(listed["loss"]),
+        "plain-error": percent(middle(plain, "policy_error")),
+        "plain-loss": percent(middle(plain, "loss")),
+        "longer-error": percent(middle(longer, "policy_error")),
+        "precise-error": percent(middle(precise, "policy_error")),
+        "hundred-error": percent(
+            middle(planner["planner_100"]["Probing, from scratch"], "policy_error")
+        ),
+        "goods-error": percent(middle(planner["goods"]["10 x 10"], "policy_error")),
+    }
+
+
 class Finding(SphinxRole):
     def run(self):
         self.env.note_reread()  # the number changes when the benchmark does
-        if self.text not in findings():
-            known = ", ".join(findings())
+        known = findings() | of_the_introduction()
+        if self.text not in known:
             logger.warning(
-                "no finding %r; there are: %s", self.text, known, location=self.get_location()
+                "no finding %r; there are: %s",
+                self.text,
+                ", ".join(known),
+                location=self.get_location(),
             )
             return [], []
-        return [nodes.Text(findings()[self.text])], []
+        return [nodes.Text(known[self.text])], []
 
 
 class PlannerLearners(SphinxDirective):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from findings import findings, percent
+from findings import findings, of_the_introduction, percent, whole
 
 BOOK = Path(__file__).parents[2] / "book"
 FRONT = BOOK / "front"
@@ -46,8 +46,24 @@ def test_no_word_is_explained_twice():
 
 
 def test_the_front_page_shows_each_finding_that_there_is():
-    shown = set(re.findall(r"\{finding\}`(.+?)`", (BOOK / "intro.md").read_text()))
-    assert shown == set(findings())
+    assert shown("intro.md") == set(findings())
+
+
+def shown(page):
+    return set(re.findall(r"\{finding\}`(.+?)`", (BOOK / page).read_text()))
+
+
+def test_the_introduction_shows_its_own_findings_and_some_of_the_front_page():
+    own, there = set(of_the_introduction()), shown("introduction/introduction.ipynb")
+    assert own <= there <= own | set(findings())
+    assert not own & set(findings())
+
+
+@pytest.mark.parametrize(
+    ("number", "printed"), [(6735.6, "6,700"), (13.55e6, "14 million"), (2012.1, "2,000")]
+)
+def test_a_large_finding_is_printed_with_two_digits(number, printed):
+    assert whole(number) == printed
 
 
 def test_the_front_matter_comes_first():
