@@ -45,6 +45,12 @@ def share(x: float) -> str:
     return f"{100 * x:.0f}%"
 
 
+def whole(x: float) -> str:
+    """A large number with two digits, in words from a million on."""
+    x = float(f"{x:.2g}")
+    return f"{x / 1e6:.0f} million" if x >= 1e6 else f"{x:,.0f}"
+
+
 def collapsed(cell: dict) -> str:
     """How many seeds' markets fell to nothing, of how many."""
     return f"{cell['collapsed'] * cell['seeds']:.0f} of {cell['seeds']}"
@@ -53,7 +59,7 @@ def collapsed(cell: dict) -> str:
 @cache
 def findings() -> dict[str, str]:
     """All numbers, each as it is printed."""
-    return _front() | _chapters() | _predictions()
+    return _front() | _introduction() | _chapters() | _predictions()
 
 
 def _front() -> dict[str, str]:
@@ -122,6 +128,27 @@ def _front() -> dict[str, str]:
         "which-high-low-order": share(guesses["history, guess 24"]["share_high"]),
         "which-high-high-order": share(guesses["history, guess 46"]["share_high"]),
         "known-learned": percent(middle(half["constant cost"], "unlearned")),
+    }
+
+
+def _introduction() -> dict[str, str]:
+    """Those of the introduction alone."""
+    libraries = stored("libraries")
+    one, batch = (
+        1e6 * libraries["interfaces"][f"planner: bare, {copies}"]["million steps per second"]
+        for copies in (1, 4096)
+    )
+    (listed,) = stored("marl")["pair"]["2 households, nearest share"]
+    plain = stored("factorial")["planner"]["tuned"]
+    probing = stored("planner")["learners"]["Probing"]
+    return {
+        "steps-one": whole(one),
+        "steps-batch": whole(batch),
+        "steps-factor": whole(batch / one),
+        "steps-learned": whole(libraries["throughput"]["ours"]["learning"]),
+        "seeds-worst": percent(max(row["policy_error"] for row in probing)),
+        "list-loss": percent(listed["loss"]),
+        "ordinary-loss": percent(middle(plain, "loss")),
     }
 
 

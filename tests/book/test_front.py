@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lectures_book.findings import findings, percent
+from lectures_book.findings import findings, percent, whole
 from lectures_book.results import names
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -59,6 +59,13 @@ def test_the_findings_of_the_front_page_are_those_of_the_table_of_results():
 
 def test_no_finding_is_idle():
     assert shown(*NOTEBOOKS, *BOOK.rglob("*.md")) | names() == set(findings())
+
+
+@pytest.mark.parametrize(
+    ("number", "printed"), [(6735.6, "6,700"), (13.55e6, "14 million"), (2012.1, "2,000")]
+)
+def test_a_large_finding_is_printed_with_two_digits(number, printed):
+    assert whole(number) == printed
 
 
 def test_the_front_matter_comes_first():
