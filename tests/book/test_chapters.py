@@ -52,10 +52,11 @@ def test_no_chapter_needs_itself_or_a_later_one(chapter):
 
 
 INTRO = (ROOT / "book/intro.md").read_text()
-PLAN = INTRO[INTRO.index("{list-table} Ten weeks") :].partition("\n```")[0]
+GUIDE = (ROOT / "book/course_guide.md").read_text()
 ROUTES = {
     "the economist's route": INTRO.partition("**You are an economist**")[2].partition("\n\n")[0],
-    "the course of ten weeks": PLAN,
+    "the course of thirteen weeks": GUIDE.partition("## Thirteen weeks")[2].partition("\n```\n")[0],
+    "the course of six weeks": GUIDE.partition("## Six weeks")[2].partition("\n```\n")[0],
 }
 
 
