@@ -50,8 +50,8 @@ FAST = {"horizon": 16, "critic_rate": 6e-3}
 LEARNERS = {
     ("saver", "PPO"): (PPO, PPOConfig(policy_rate=1e-2, **FAST), 300),
     ("saver", "Probing"): (Probing, ProbingConfig(policy_rate=1.5e-2, **FAST), 400),
-    ("goods", "PPO"): (PPO, PPOConfig(policy_rate=1e-2, **FAST), 300),
-    ("goods", "Probing"): (Probing, ProbingConfig(policy_rate=1.5e-2, **FAST), 400),
+    ("goods", "PPO"): (PPO, PPOConfig(policy_rate=1e-2, **FAST), 200),
+    ("goods", "Probing"): (Probing, ProbingConfig(policy_rate=1.5e-2, **FAST), 300),
 }
 #: Sizes of the noise that are tried, with half of the iterations, as multiples of the learner's
 #: own. They cover the same sizes for both learners, as Probing's own are smaller.
