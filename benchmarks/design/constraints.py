@@ -214,7 +214,8 @@ def inside_probing(seeds=5):
 
 def beyond(seeds=5):
     """Who begins beyond the limit, with the learner's own noise: do they find the way back?"""
-    ways = ("squash", "stretch", "clip", f"clip, penalty x{PENALTIES[2]:g}")
+    few = (PENALTIES[0], PENALTIES[2])
+    ways = ("squash", "stretch", "clip", *(f"clip, penalty x{x:g}" for x in few))
     cells = {
         f"{learner}, {name}": {
             **{"economy": "saver", "learner": learner, "start": BEYOND, "scale": 1.0},
