@@ -180,8 +180,8 @@ def nearest_shares(x: Tensor) -> Tensor:
     [[0.30000001192092896, 0.0], [0.8999999761581421, 0.10000000149011612]]
     """
     inside = x.clamp_min(0)
-    # Where the sum is too large, all that is left above zero falls by the same amount. Levels
-    # do not matter there, and differences are small numbers.
+    # Where the sum is too large, all that stays above zero falls by the
+    # same amount. Levels do not matter there, and differences are small.
     x = x - x.amax(-1, keepdim=True)
     ordered = x.sort(-1, descending=True).values
     count = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=x.dtype)
