@@ -39,7 +39,7 @@ class Constrained(SameAgents):
 
     The shares of several goods, which add up to at most one, can be had by
 
-    - ``"softmax"``: as :func:`~lectures_lib.economies.capital.spending_shares` does it;
+    - ``"softmax"``: as planners' households and buyers have it without this class;
     - ``"rescale"``: a logistic function each, divided by their sum where that is above one;
     - ``"project"``: a line each, and then the nearest feasible shares.
 
