@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.design import constraints
 from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
@@ -432,3 +433,18 @@ def test_four_other_seeds_at_a_trading_post_do_as_fifty_did(label):
     found = trading_post.long_run(economy, agent.policy, paths=1, first=400, periods=1)
     share = trading_post.COLLAPSE * trading_post.exact(economy)["capital"]
     assert (found["capital"] < share).double().mean() == stored_row["collapsed"]
+
+
+def test_a_seed_that_clips_at_a_borrowing_limit_is_as_precise_as_its_row():
+    stored_row = stored("design")["constraints_limit_probing"]["clip"][0]
+    agent, way, _ = constraints.learn(
+        "saver", "Probing", "clip", 0.0, stored_row["noise"], [stored_row["seed"]]
+    )
+    found = constraints.errors(agent.policy.on(way.obeyed), "saver")
+    assert found["bound"][0] < 1e-4 and found["free"][0] < 2 * stored_row["free"]
+
+
+def test_the_exact_rule_has_no_errors_where_limits_bind_and_elsewhere():
+    _, exact, *_ = constraints.reference("saver")
+    found = constraints.errors(exact.policy, "saver")
+    assert all(x < 1e-9 for errors in found.values() for x in errors)

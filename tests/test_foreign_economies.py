@@ -31,6 +31,7 @@ import lectures_lib.solvers
 from lectures_lib import agents, evaluation, interop, plotting, solvers
 from lectures_lib.economies import (
     Alone,
+    Constrained,
     Discretised,
     FixedAction,
     Market,
@@ -169,6 +170,10 @@ USES = {
     "economies.Economy": (stepped, {}),
     "economies.Alone": (lambda e: stepped(Alone(e, policy_of(e))), {}),
     "economies.Discretised": (lambda e: stepped(Discretised(e, (0.1, 0.3))), {}),
+    "economies.Constrained": (
+        lambda e: stepped(Constrained(e, "clip")),
+        dict.fromkeys(FOREIGN, "expected an economy whose actions have bounds; those of '"),
+    ),
     "economies.check": (
         lambda e: [torch.tensor(len(check(e)))],
         dict.fromkeys(SIGMOID, "numbers: the reward of 'saver' is -inf"),

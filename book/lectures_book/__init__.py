@@ -1,11 +1,14 @@
 """What every chapter of the book uses: how it states a claim, shows the library's own code, reads
 stored results and draws a band over seeds."""
 
+import ast
 import inspect
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -15,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from lectures_lib.plotting import COLOURS, DASHES
 
-__all__ = ["band", "claim", "missed", "source", "stored"]
+__all__ = ["band", "claim", "missed", "source", "stored", "written"]
 
 HOLDS, FAILS = "✓", "NO:"
 MISSED = "predicted, and not so: "
@@ -145,6 +148,52 @@ def stored(name: str) -> dict:
         there = ", ".join(sorted(path.stem for path in folder.glob("*.json"))) or "none"
         raise FileNotFoundError(f"No results {name!r} are stored in {folder}. There are: {there}.")
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def written(chapter: str, until: str) -> ModuleType:
+    """What an earlier chapter has written, for a chapter or a benchmark that goes on with it.
+
+    Imports, functions, classes and constants (names in capitals) of its cells; nothing else that
+    stands there is run.
+
+    Parameters
+    ----------
+    chapter : str
+        The notebook under `book`, without its ending: `"learning/bring_your_own_economy"`.
+    until : str
+        Code of the last cell that is read.
+
+    Returns
+    -------
+    ModuleType
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such chapter.
+    ValueError
+        If none of its cells has this code.
+    """
+    file = _repository() / "book" / f"{chapter}.ipynb"
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no chapter {file}.")
+    every = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    cells = ["".join(cell["source"]) for cell in every if cell["cell_type"] == "code"]
+    last = next((i for i, code in enumerate(cells) if until in code), None)
+    if last is None:
+        raise ValueError(f"No cell of {chapter} has the code {until!r}.")
+    module = ModuleType("written_in_" + file.stem)
+    sys.modules[module.__name__] = module  # where classes look for the names in their annotations
+    for code in cells[: last + 1]:
+        body = [node for node in ast.parse(code).body if _defines(node)]
+        exec(compile(ast.Module(body, []), str(file), "exec"), module.__dict__)
+    return module
+
+
+def _defines(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return all(isinstance(x, ast.Name) and x.id.isupper() for x in node.targets)
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
 
 
 def _repository() -> Path:

@@ -4,6 +4,7 @@ from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
 from .bertrand import Bertrand
+from .constrained import Constrained
 from .contract import BrokenRules, check
 from .discretised import Discretised
 from .externality import Externality
@@ -24,6 +25,7 @@ __all__ = [
     "Bertrand",
     "BrockMirman",
     "BrokenRules",
+    "Constrained",
     "Discretised",
     "Economy",
     "Externality",

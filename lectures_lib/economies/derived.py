@@ -79,3 +79,39 @@ class Derived(Economy):
         """Of the original economy."""
         self.check_form(state)
         self.economy.check_state(state)
+
+
+@dataclass(frozen=True)
+class SameAgents(Derived):
+    """An economy whose agents, besides, see, move and value what they do in another one.
+
+    Parameters
+    ----------
+    economy : Economy
+    """
+
+    @property
+    def discount(self) -> float:
+        """Of the original economy."""
+        return self.economy.discount
+
+    @property
+    def stages(self):
+        """Of the original economy."""
+        return self.economy.stages
+
+    def consumption_equivalent(self, value: Tensor) -> Tensor:
+        """Of the original economy."""
+        return self.economy.consumption_equivalent(value)
+
+    def observe(self, state, moved=None):
+        """What agents see in the original economy."""
+        return self.economy.observe(state, moved)
+
+    def sights(self, state, moved=None):
+        """What agents see in the original economy, the others included."""
+        return self.economy.sights(state, moved)
+
+    def observe_centrally(self, state, moved=None):
+        """What a critic may see in the original economy."""
+        return self.economy.observe_centrally(state, moved)

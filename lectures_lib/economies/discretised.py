@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from torch import Tensor
-
 from ..parameters import require
 from .base import Step
-from .derived import Derived
+from .derived import SameAgents
 
 
 @dataclass(frozen=True)
-class Discretised(Derived):
+class Discretised(SameAgents):
     """An economy whose agents may choose from a list.
 
     Nothing else changes: it takes any action that the original economy takes, so that what a list
@@ -62,32 +60,6 @@ class Discretised(Derived):
             name: replace(role, choices=None if role.follows else self.choices)
             for name, role in self.economy.roles.items()
         }
-
-    @property
-    def discount(self) -> float:
-        """Of the original economy."""
-        return self.economy.discount
-
-    @property
-    def stages(self):
-        """Of the original economy."""
-        return self.economy.stages
-
-    def consumption_equivalent(self, value: Tensor) -> Tensor:
-        """Of the original economy."""
-        return self.economy.consumption_equivalent(value)
-
-    def observe(self, state, moved=None):
-        """What agents see in the original economy."""
-        return self.economy.observe(state, moved)
-
-    def sights(self, state, moved=None):
-        """What agents see in the original economy, the others included."""
-        return self.economy.sights(state, moved)
-
-    def observe_centrally(self, state, moved=None):
-        """What a critic may see in the original economy."""
-        return self.economy.observe_centrally(state, moved)
 
     def transition(self, state, actions, shocks) -> Step:
         """A period of the original economy."""

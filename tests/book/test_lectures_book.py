@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lectures_book
-from lectures_book import band, claim, missed, source, stored
+from lectures_book import band, claim, missed, source, stored, written
 from lectures_lib.plotting import COLOURS, DASHES
 
 
@@ -164,3 +164,20 @@ def test_another_middle_and_another_look_can_be_given(ax):
 def test_seeds_before_points_are_refused(ax):
     with pytest.raises(ValueError, match=r"\(points, seeds\) with 2 points.*\(3, 2\).*rows\.T"):
         band(ax, [10, 20], ROWS.T)
+
+
+def test_what_a_chapter_has_written_can_be_used_in_another():
+    own = written("learning/bring_your_own_economy", until="solve.register")
+    economy = own.Saver(beta=0.9)
+    grid, eaten, _ = own.endogenous_grid(economy)
+    assert (eaten <= grid + 1e-12).all() and own.INCOME.values == (0.6, 1.4)
+    assert not hasattr(own, "exact") and not hasattr(own, "Reaching")
+
+
+@pytest.mark.parametrize(
+    "chapter, until, kind",
+    [("learning/none", "x", FileNotFoundError), ("learning/market_buyers", "no such", ValueError)],
+)
+def test_what_no_chapter_has_written_is_refused(chapter, until, kind):
+    with pytest.raises(kind, match=r"no chapter|No cell"):
+        written(chapter, until)
