@@ -3,9 +3,8 @@
 Chapter *How to specify markets*. Two households, one good, no risk; sellers are as patient as
 households unless a row says otherwise. What the chapters on sellers have stored of trading posts
 and posted prices is not run again (`sellers.json`). All learners have the settings that two buyers
-and two sellers have there (`PPOConfig.sellers`, and probes as in `benchmarks.sellers`); where
-sellers move first they learn at a third of the rate and, by probing, tremble. `HALF` as many
-iterations go to rows where nothing settles. `seconds` are processor seconds of all seeds on one
+and two sellers have there (`PPOConfig.sellers`, and probes as in `benchmarks.sellers`). `HALF` as many
+iterations go to rows at a price that nobody forms or sees. `seconds` are processor seconds of all seeds on one
 thread, `steps` environment steps of each. Numbers are those after a path of 250 periods more than
 learning took: capital in units of the competitive steady state's (`relative`), price over marginal
 cost (`markup`), what is ordered and offered over what is delivered (`ordered`, `offered`), the
@@ -21,18 +20,10 @@ from functools import cache
 import torch
 
 from benchmarks.harness import CALIBRATIONS, rounded, solved, swept, timed
-from benchmarks.sellers.posted_prices import ITERATIONS as FIRST
-from benchmarks.sellers.posted_prices import (
-    LOOKS,
-    ORDINARY,
-    PERIODS,
-    TREMBLING,
-    WALK,
-    gains,
-)
+from benchmarks.sellers.posted_prices import LOOKS, PERIODS, WALK, gains
 from benchmarks.sellers.trading_post import PROBES
 from lectures_lib.agents import PPO, PPOConfig, Probing
-from lectures_lib.economies import Market, PostedPrice, Rationing, SimultaneousPrice, map_state
+from lectures_lib.economies import Market, Rationing, SimultaneousPrice, map_state
 from lectures_lib.evaluation import evaluate
 from lectures_lib.solvers import at_rest, without_risk
 
@@ -121,7 +112,7 @@ def cell(kind, economy, calibration, learner, iterations, config, seeds):
     roles = [name for name in ("firm", "household") if name in economy.roles]
     gained = {role: gains(economy, agent.policy, role, centre) for role in roles}
     worth = consumption(economy, agent.policy, len(seeds)) / competition(calibration)
-    exact = rest(economy) if kind in ("auctioneer", "posted prices") else None
+    exact = rest(economy) if kind == "auctioneer" else None
     rows = []
     for i, seed in enumerate(seeds):
         row = {"seed": seed} | {name: x[i] for name, x in last.items()}
@@ -149,16 +140,12 @@ def made(kinds, calibration, length, seeds):
     for label, economy in kinds.items():
         kind = label.split(",")[0]
         for learner, config in LEARNERS.items():
-            iterations = length[learner]
-            if kind == "posted prices":
-                config = {PPO: ORDINARY, Probing: TREMBLING}[learner]
-                iterations = FIRST[learner]
             cells[f"{label}, {learner.__name__}"] = {
                 "kind": kind,
                 "economy": economy,
                 "calibration": calibration,
                 "learner": learner,
-                "iterations": iterations,
+                "iterations": length[learner],
                 "config": config,
             }
     return swept(cell, cells, [range(seeds)])
@@ -170,31 +157,31 @@ def markets_auctioneer(seeds=5):
     yield from made({"rationing, low": Rationing(relative_price=LOW)}, "paper", HALF, seeds)
 
 
-def markets_posted(seeds=5):
-    """Two households and a seller who posts a price before they spend."""
-    yield from made({"posted prices": PostedPrice(2)}, "paper", ITERATIONS, seeds)
-
-
-def markets_simultaneous(seeds=5):
-    """Prices posted while households spend, by who cares for tomorrow and who does not."""
-    kinds = {
-        "simultaneous, myopic": SimultaneousPrice(2, seller_discount=0.0),
-        "simultaneous, patient": SimultaneousPrice(2),
-    }
+def markets_myopic(seeds=5):
+    """Prices posted while households spend, by a seller who does not care for tomorrow."""
+    kinds = {"simultaneous, myopic": SimultaneousPrice(2, seller_discount=0.0)}
     yield from made(kinds, "paper", HALF, seeds)
 
 
-def markets_rationing(seeds=5):
-    """Orders that cost a fee, and a price too high instead of too low."""
+def markets_patient(seeds=5):
+    """The same by a seller who does."""
+    yield from made({"simultaneous, patient": SimultaneousPrice(2)}, "paper", HALF, seeds)
+
+
+def markets_fee(seeds=5):
+    """Orders that cost a fee, at a price that is too low."""
     dear = {"rationing, low with a fee": Rationing(relative_price=LOW, fee=FEE)}
     yield from made(dear, "paper", ITERATIONS, seeds)
+
+
+def markets_high(seeds=5):
+    """A price that is too high instead of too low."""
     yield from made({"rationing, high": Rationing(relative_price=HIGH)}, "paper", HALF, seeds)
 
 
 def markets_calibration(seeds=5):
-    """Another calibration: the auctioneer, prices and spending at a time, free orders."""
+    """Another calibration: prices and spending at a time, and orders that cost nothing."""
     other = CALIBRATIONS["other"]
-    yield from made({"auctioneer": Market(2, **other)}, "other", ITERATIONS, seeds)
     kinds = {
         "simultaneous, myopic": SimultaneousPrice(2, seller_discount=0.0, **other),
         "rationing, low": Rationing(relative_price=LOW, **other),
@@ -206,9 +193,10 @@ PARTS = {
     f.__name__: f
     for f in (
         markets_auctioneer,
-        markets_posted,
-        markets_simultaneous,
-        markets_rationing,
+        markets_myopic,
+        markets_patient,
+        markets_fee,
+        markets_high,
         markets_calibration,
     )
 }
