@@ -3,14 +3,14 @@
 Chapter *How to specify markets*. Two households, one good, no risk; sellers are as patient as
 households unless a row says otherwise. What the chapters on sellers have stored of trading posts
 and posted prices is not run again (`sellers.json`). All learners have the settings that two buyers
-and two sellers have there (`PPOConfig.sellers`, and probes as in `benchmarks.sellers`). `HALF` as many
-iterations go to rows at a price that nobody forms or sees. `seconds` are processor seconds of all seeds on one
-thread, `steps` environment steps of each. Numbers are those after a path of 250 periods more than
-learning took: capital in units of the competitive steady state's (`relative`), price over marginal
-cost (`markup`), what is ordered and offered over what is delivered (`ordered`, `offered`), the
-share of output that is paid (`paid`), households' consumption equivalent from initial states
-relative to competition with an auctioneer's, in per cent (`welfare`). Gains are those of
-`benchmarks.sellers.posted_prices`, in per cent.
+and two sellers have there (`PPOConfig.sellers`, and probes as in `benchmarks.sellers`). `HALF` as
+many iterations go to rows at a price that nobody forms or sees. `seconds` are processor seconds of
+all seeds on one thread, `steps` environment steps of each. Numbers are those after a path of 250
+periods more than learning took: capital in units of the competitive steady state's (`relative`),
+price over marginal cost (`markup`), what is ordered and offered over what is delivered (`ordered`,
+`offered`), the share of output that is paid (`paid`), households' consumption equivalent from
+initial states relative to competition with an auctioneer's, in per cent (`welfare`). Gains are
+those of `benchmarks.sellers.posted_prices`, in per cent.
 """
 
 from __future__ import annotations
