@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
+from benchmarks.design import markets
 from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
@@ -28,6 +29,7 @@ from lectures_lib.economies import (
     Monopolist,
     Planner,
     PostedPrice,
+    Rationing,
     map_state,
 )
 from lectures_lib.evaluation import (
@@ -432,3 +434,19 @@ def test_four_other_seeds_at_a_trading_post_do_as_fifty_did(label):
     found = trading_post.long_run(economy, agent.policy, paths=1, first=400, periods=1)
     share = trading_post.COLLAPSE * trading_post.exact(economy)["capital"]
     assert (found["capital"] < share).double().mean() == stored_row["collapsed"]
+
+
+def test_two_other_seeds_order_more_and_more_where_an_order_costs_nothing():
+    stored_rows = stored("design")["markets_auctioneer"]["rationing, low, Probing"]
+    economy = without_risk(Rationing(relative_price=markets.LOW))
+    agent = Probing(economy, seeds=(10, 11), device="cpu", config=markets.PROBES)
+    watch = markets.Watch(economy, 2)
+    steps = 120 * agent.steps_per_iteration
+    agent.learn(steps, callback=watch, callback_every=40, show_progress=False)
+    ordered = np.array([look["ordered"] for look in watch.looks])
+    # As far as an eighth of the stored iterations carry it, and what is traded is theirs.
+    assert (np.diff(ordered[-3:], axis=0) > 0).all() and (ordered[-1] > 5).all()
+    assert ordered[-1].max() < min(row["ordered"] for row in stored_rows)
+    watch.walk(agent.policy, 200)
+    expected = np.mean([row["relative"] for row in stored_rows])
+    np.testing.assert_allclose(watch.looks[-1]["relative"], expected, rtol=0.05)
