@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks.critic import sight
-from benchmarks.design import constraints
+from benchmarks.design import constraints, markets
 from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
@@ -29,6 +29,7 @@ from lectures_lib.economies import (
     Monopolist,
     Planner,
     PostedPrice,
+    Rationing,
     map_state,
 )
 from lectures_lib.evaluation import (
@@ -448,3 +449,19 @@ def test_the_exact_rule_has_no_errors_where_limits_bind_and_elsewhere():
     _, exact, *_ = constraints.reference("saver")
     found = constraints.errors(exact.policy, "saver")
     assert all(x < 1e-9 for errors in found.values() for x in errors)
+
+
+def test_two_other_seeds_order_more_and_more_where_an_order_costs_nothing():
+    stored_rows = stored("design")["markets_auctioneer"]["rationing, low, Probing"]
+    economy = without_risk(Rationing(relative_price=markets.LOW))
+    agent = Probing(economy, seeds=(10, 11), device="cpu", config=markets.PROBES)
+    watch = markets.Watch(economy, 2)
+    steps = 120 * agent.steps_per_iteration
+    agent.learn(steps, callback=watch, callback_every=40, show_progress=False)
+    ordered = np.array([look["ordered"] for look in watch.looks])
+    # As far as an eighth of the stored iterations carry it, and what is traded is theirs.
+    assert (np.diff(ordered[-3:], axis=0) > 0).all() and (ordered[-1] > 5).all()
+    assert ordered[-1].max() < min(row["ordered"] for row in stored_rows)
+    watch.walk(agent.policy, 200)
+    expected = np.mean([row["relative"] for row in stored_rows])
+    np.testing.assert_allclose(watch.looks[-1]["relative"], expected, rtol=0.05)

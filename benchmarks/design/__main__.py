@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import constraints
+from . import constraints, markets
 
-PARTS = constraints.PARTS
+PARTS = constraints.PARTS | markets.PARTS
 
 if __name__ == "__main__":
     run("design", __doc__, PARTS)

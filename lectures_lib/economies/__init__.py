@@ -17,7 +17,9 @@ from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
+from .rationing import Rationing
 from .sellers import PostedPrice, TradingPost
+from .simultaneous import SimultaneousPrice
 from .tables import Tables
 
 __all__ = [
@@ -41,8 +43,10 @@ __all__ = [
     "Planner",
     "Policy",
     "PostedPrice",
+    "Rationing",
     "Role",
     "Sight",
+    "SimultaneousPrice",
     "Step",
     "Tables",
     "TooManyOutcomes",

@@ -20,6 +20,8 @@ from lectures_lib.economies import (
     Monopolist,
     Planner,
     PostedPrice,
+    Rationing,
+    SimultaneousPrice,
     TradingPost,
     TwoStep,
     play,
@@ -69,6 +71,9 @@ ECONOMIES = {
     "PostedPrice()": PostedPrice(),
     "PostedPrice(3, 2)": PostedPrice(3, 2, seller_discount=0.9),
     "PostedPrice(2, atomistic)": PostedPrice(2, atomistic=True),
+    "SimultaneousPrice(2)": SimultaneousPrice(2),
+    "Rationing()": Rationing(),
+    "Rationing(3, 2, fee)": Rationing(3, 2, relative_price=0.8, fee=0.1, seller_discount=0.0),
 }
 BATCHES = [(), (5,), (2, 3, 4)]
 DTYPES = [torch.float32, torch.float64]
