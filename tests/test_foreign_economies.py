@@ -35,6 +35,7 @@ from lectures_lib.economies import (
     FixedAction,
     Market,
     Planner,
+    Respecified,
     check,
     map_state,
     play,
@@ -169,6 +170,10 @@ USES = {
     "economies.Economy": (stepped, {}),
     "economies.Alone": (lambda e: stepped(Alone(e, policy_of(e))), {}),
     "economies.Discretised": (lambda e: stepped(Discretised(e, (0.1, 0.3))), {}),
+    "economies.Respecified": (
+        lambda e: stepped(Respecified(e)),
+        dict.fromkeys(FOREIGN, "expected a Planner or Market with one role"),
+    ),
     "economies.check": (
         lambda e: [torch.tensor(len(check(e)))],
         dict.fromkeys(SIGMOID, "numbers: the reward of 'saver' is -inf"),

@@ -16,6 +16,7 @@ from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
+from .respecified import Respecified
 from .sellers import PostedPrice, TradingPost
 from .tables import Tables
 
@@ -39,6 +40,7 @@ __all__ = [
     "Planner",
     "Policy",
     "PostedPrice",
+    "Respecified",
     "Role",
     "Sight",
     "Step",

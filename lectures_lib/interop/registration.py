@@ -26,7 +26,7 @@ NAMES = tuple(
     if inspect.isclass(kind := getattr(economies, name))
     and issubclass(kind, Economy)
     and not inspect.isabstract(kind)
-    and name not in ("Alone", "Discretised")  # they are made of another economy
+    and name not in ("Alone", "Discretised", "Respecified")  # they are made of another economy
 )
 
 
