@@ -162,10 +162,13 @@ class Respecified(Derived):
             return income * choice
         wanted = choice
         if self.action != "level":
-            ordered = choice * state.capital if self.action == "rate" else choice
-            wanted = self.economy.unit_cost(ordered.sum(-2, keepdim=True)) * ordered
+            rate = self.action == "rate"
+            ordered = choice * state.capital if rate else choice
+            total = ordered.sum(-2, keepdim=True)
+            wanted = self.economy.unit_cost(total) * ordered
         limit = (1 - SMALLEST_SHARE) * income
-        return wanted * (limit / torch.maximum(wanted.sum(-1, keepdim=True), limit))
+        cost = wanted.sum(-1, keepdim=True)
+        return wanted * (limit / torch.maximum(cost, limit))
 
     def actions_of_original(self, state, actions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Physical actions of the original economy that mean the same.
