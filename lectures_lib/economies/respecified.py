@@ -201,9 +201,9 @@ class Respecified(Derived):
         return Translated(policy, self)
 
     # ------------------------------------------------------------------ what agents see
-    def _seen(self, features: Tensor | None) -> Tensor | None:
+    def _seen(self, features: Tensor) -> Tensor:
         """The original's features (*batch, agents, M + 2), as this economy shows them."""
-        if features is None or self.sees == "log":
+        if self.sees == "log":
             return features
         if self.sees == "raw":
             return features.exp()
@@ -212,7 +212,10 @@ class Respecified(Derived):
         return torch.cat([capital - output, luck], -1)
 
     def _shown(self, sights) -> dict[str, Sight]:
-        return {name: Sight(*map(self._seen, sight)) for name, sight in sights.items()}
+        return {
+            name: Sight(self._seen(own), None if population is None else self._seen(population))
+            for name, (own, population) in sights.items()
+        }
 
     def observe(self, state, moved=None):
         """What agents see of themselves."""

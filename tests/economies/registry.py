@@ -32,10 +32,10 @@ ECONOMIES = {
     "Planner(3, 2)": Planner(3, 2),
     "Planner(2, 1, risk_aversion=2.5)": Planner(2, 1, risk_aversion=2.5),
     "Discretised(Planner(2))": Discretised(Planner(2), (0.05, 0.1, 0.2)),
-    "Respecified(Planner(2, 2), rate, relative)": Respecified(
-        Planner(2, 2), "rate", "relative", reward_scale=2.0, reward_shift=-1.0
+    "Respecified(Planner(2), quantity, relative)": Respecified(
+        Planner(2), "quantity", "relative", reward_scale=2.0, reward_shift=-1.0
     ),
-    "Respecified(Market(2), quantity, raw)": Respecified(Market(2), "quantity", "raw"),
+    "Respecified(Market(2), level, raw)": Respecified(Market(2), "level", "raw"),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
     "Bertrand()": Bertrand(),
