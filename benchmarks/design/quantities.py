@@ -3,7 +3,7 @@
 Five seeds learn at once. Settings are those of `benchmarks.market`, found there with spending
 shares, and the same in all rows but for the size of exploration. That is chosen for each unit of
 choice, learner and economy among three in half as many iterations on a seed that is not reported
-(part `noise`), and rows about observations and rewards take the one of shares. Policy errors are
+(parts `quantities_noise`), and rows about observations and rewards take the one of shares. Policy errors are
 those of the share of output that is spent, whatever is chosen. Seconds are those of a processor
 core that all seeds have taken together, the time of measuring apart, divided by their number.
 """
@@ -175,15 +175,31 @@ def exact_capital(action: str) -> float:
 
 def best_noise(name: str, learner: str, action: str) -> float:
     """The multiple of the learner's noise that was best on the seed for tuning."""
-    return stored("design")["noise"][f"{name}, {learner}, {action}"]["best"]
+    found = stored("design")
+    parts = (rows for part, rows in found.items() if part.startswith("quantities_noise"))
+    rows = {label: row for part in parts for label, row in part.items()}
+    return rows[f"{name}, {learner}, {action}"]["best"]
 
 
-def noise(iterations=SEARCHING) -> Iterator:
-    """How much to explore, by the unit of choice: errors on a seed that is not reported."""
-    for name in ECONOMIES:
-        for learner in LEARNERS:
-            for action in UNITS:
-                yield f"{name}, {learner}, {action}", _search(name, learner, action, iterations)
+def quantities_noise_planner(iterations=SEARCHING) -> Iterator:
+    """How much to explore, by the unit of choice: the planner's errors on a seed for tuning."""
+    for learner in LEARNERS:
+        yield from _searches("planner", learner, iterations)
+
+
+def quantities_noise_ppo(iterations=SEARCHING) -> Iterator:
+    """The same of the market's buyers who learn by PPO."""
+    yield from _searches("market", "PPO", iterations)
+
+
+def quantities_noise_probing(iterations=SEARCHING) -> Iterator:
+    """The same of the market's buyers who probe."""
+    yield from _searches("market", "Probing", iterations)
+
+
+def _searches(name, learner, iterations) -> Iterator:
+    for action in UNITS:
+        yield f"{name}, {learner}, {action}", _search(name, learner, action, iterations)
 
 
 def _search(name, learner, action, iterations) -> dict:
@@ -201,22 +217,34 @@ def _rows(cells, seeds, iterations) -> Iterator:
         yield label, row(*given, seeds=seeds, iterations=iterations, **how)
 
 
-def units(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Shares, levels, quantities and rates."""
+def quantities_planner(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """Shares, levels, quantities and rates of the planner's spending."""
+    for learner in LEARNERS:
+        yield from _rows(_units("planner", learner), seeds, iterations)
+
+
+def quantities_ppo(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """The same of the market's buyers who learn by PPO."""
+    yield from _rows(_units("market", "PPO"), seeds, iterations)
+
+
+def quantities_probing(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """The same of the market's buyers who probe."""
+    yield from _rows(_units("market", "Probing"), seeds, iterations)
+
+
+def _units(name, learner):
     cells = {}
-    for name, economy in ECONOMIES.items():
-        for learner in LEARNERS:
-            for action in UNITS:
-                given = name, learner, Respecified(economy, action=action)
-                best = best_noise(name, learner, action)
-                cells[f"{name}, {learner}, {action}"] = (*given, best), {}
-    yield from _rows(cells, seeds, iterations)
+    for action in UNITS:
+        given = name, learner, Respecified(ECONOMIES[name], action=action)
+        cells[f"{name}, {learner}, {action}"] = (*given, best_noise(name, learner, action)), {}
+    return cells
 
 
-def observations(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+def quantities_seen(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
     """Relative, raw and log observations, standardised and as they are; shares are chosen.
 
-    Standardised logarithms are the row of shares in part `units`.
+    Standardised logarithms are the rows of shares above.
     """
     as_they_are = {"frozen": ("scale",)}
     kinds = {
@@ -237,45 +265,56 @@ def observations(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
     yield from _rows(cells, seeds, iterations)
 
 
-def _guarded(name, cases):
-    """Units of rewards with and without what may protect from them, for both learners.
+def _guarded(name, learner, cases):
+    """Units of rewards with and without what may protect from them.
 
     Parameters
     ----------
-    name : str
-        Of the economy.
+    name, learner : str
     cases : sequence of (str, str)
         Guards, and units of rewards.
     """
-    cells = {}
-    for learner in LEARNERS:
-        best = best_noise(name, learner, "share")
-        for guards, units_of in cases:
-            economy = Respecified(ECONOMIES[name], **REWARDS[units_of])
-            given = name, learner, economy, best
-            cells[f"{name}, {learner}, {guards}, {units_of}"] = given, GUARDS[guards]
+    best, cells = best_noise(name, learner, "share"), {}
+    for guards, units_of in cases:
+        economy = Respecified(ECONOMIES[name], **REWARDS[units_of])
+        given = name, learner, economy, best
+        cells[f"{name}, {learner}, {guards}, {units_of}"] = given, GUARDS[guards]
     return cells
 
 
-def rewards(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Scale and shift of the planner's rewards, with two guards on and off; shares are chosen.
-
-    Both guards and rewards as they are: that is the row of shares in part `units`.
-    """
-    cases = [(g, r) for g in GUARDS for r in REWARDS if r != "plus 1000"]
-    cases = [*cases[1:], ("both", "plus 1000")]
-    yield from _rows(_guarded("planner", cases), seeds, iterations)
+# Both guards and rewards as they are: that is the row of shares above.
+PLANNERS = [(g, r) for g in GUARDS for r in REWARDS if r != "plus 1000"][1:]
+PLANNERS += [("both", "plus 1000")]
+BUYERS = [(g, "plus 10") for g in ("both", "normalised", "neither")]
 
 
-def rewards_in_the_market(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Some of the same for the market's buyers."""
-    cases = (
-        ("both", "plus 10"),
-        ("normalised", "as it is"),
-        ("normalised", "plus 10"),
-        ("neither", "plus 10"),
+def quantities_rewards_ppo(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """Scale and shift of the planner's rewards, with two guards on and off: PPO, shares."""
+    yield from _rows(_guarded("planner", "PPO", PLANNERS), seeds, iterations)
+
+
+def quantities_rewards_probing(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """The same of probing."""
+    yield from _rows(_guarded("planner", "Probing", PLANNERS), seeds, iterations)
+
+
+def quantities_rewards_market(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+    """A shift of the rewards of the market's buyers, who probe."""
+    yield from _rows(_guarded("market", "Probing", BUYERS), seeds, iterations)
+
+
+PARTS = {
+    f.__name__: f
+    for f in (
+        quantities_noise_planner,
+        quantities_noise_ppo,
+        quantities_noise_probing,
+        quantities_planner,
+        quantities_ppo,
+        quantities_probing,
+        quantities_seen,
+        quantities_rewards_ppo,
+        quantities_rewards_probing,
+        quantities_rewards_market,
     )
-    yield from _rows(_guarded("market", cases), seeds, iterations)
-
-
-PARTS = {f.__name__: f for f in (noise, units, observations, rewards, rewards_in_the_market)}
+}
