@@ -3,7 +3,7 @@
 Five seeds learn at once. Settings are those of `benchmarks.market`, found there with spending
 shares, and the same in all rows but for the size of exploration. That is chosen for each unit of
 choice, learner and economy among three in half as many iterations on a seed that is not reported
-(parts `quantities_noise`), and rows about observations and rewards take the one of shares. Policy errors are
+(parts `quantities_noise`), and rows about observations and rewards take the one of shares. Errors are
 those of the share of output that is spent, whatever is chosen. Seconds are those of a processor
 core that all seeds have taken together, the time of measuring apart, divided by their number.
 """
