@@ -3,9 +3,10 @@
 Five seeds learn at once. Settings are those of `benchmarks.market`, found there with spending
 shares, and the same in all rows but for the size of exploration. That is chosen for each unit of
 choice, learner and economy among three in half as many iterations on a seed that is not reported
-(parts `quantities_noise`), and rows about observations and rewards take the one of shares. Errors are
-those of the share of output that is spent, whatever is chosen. Seconds are those of a processor
-core that all seeds have taken together, the time of measuring apart, divided by their number.
+(parts `quantities_noise`), and rows about observations and rewards take the one of shares.
+Policy errors are those of the share of output that is spent, whatever is chosen. Seconds are those
+of a processor core that all seeds have taken together, the time of measuring apart, divided by
+their number.
 """
 
 from __future__ import annotations
@@ -34,12 +35,11 @@ ECONOMIES = {"planner": Planner(), "market": Market(2)}
 GAMES = {"share": "spending", "level": "spending", "quantity": "quantity", "rate": "quantity"}
 #: Multiples of a learner's own noise, of which each row has the best on `TUNING_SEED`.
 NOISES, TUNING_SEED = (0.5, 1.0, 2.0), 100
-SEEDS, ITERATIONS, SEARCHING, POINTS, PATHS = 5, 300, 150, 30, 64
+SEEDS, ITERATIONS, SEARCHING, POINTS, PATHS = 5, 300, 150, 30, 32
 #: Policy errors in per cent that learners are timed to.
 MARKS = (3, 1)
 REWARDS = {
     "as it is": {},
-    "a hundredth": {"reward_scale": 0.01},
     "a hundred times": {"reward_scale": 100.0},
     "plus 10": {"reward_shift": 10.0},
     "plus 1000": {"reward_shift": 1000.0},
@@ -69,7 +69,7 @@ def own_game(name: str, action: str):
 def visited(name: str, action: str):
     """States that the exact rule visits in the long run, and the shares that it spends there."""
     game, exact = own_game(name, action)
-    start = initial_states(exact.policy, game, 512, seed=10)
+    start = initial_states(exact.policy, game, 256, seed=10)
     states = ergodic_states(exact.policy, game, start, seed=11)
     unit = "share" if GAMES[action] == "spending" or name == "planner" else "quantity"
     (shares,) = Respecified(ECONOMIES[name], action=unit).original(exact.policy)(states).values()
@@ -150,11 +150,8 @@ def row(name, learner, economy, noise, seeds=SEEDS, iterations=ITERATIONS, **how
             "loss": 100 * report.consumption_equivalent_loss[i],
             "loss_standard_error": 100 * report.loss_standard_error[i],
             "capital": capital[i],
+            "exact_capital": report.reference_moments["mean of capital"],
         }
-        if name == "market":
-            for other in ("share", "quantity"):
-                there = exact_capital(other)
-                found[f"to {GAMES[other]}"] = 100 * (capital[i] / there - 1)
         found = {key: float(x) for key, x in found.items() if np.isfinite(x)}
         for mark in MARKS:
             there = np.flatnonzero(errors[:, i] < mark)
@@ -163,14 +160,6 @@ def row(name, learner, economy, noise, seeds=SEEDS, iterations=ITERATIONS, **how
         curve = {"seconds": rounded(seconds), "error": rounded(errors[:, i])}
         results.append({"seed": seed} | found | {"curve": curve})
     return results
-
-
-@cache
-def exact_capital(action: str) -> float:
-    """Mean capital in the long run of the market's exact rule, with the shocks of `row`."""
-    game, exact = own_game("market", action)
-    found = evaluate(exact, game, exact, seed=12345, paths=PATHS)
-    return found.reference_moments["mean of capital"]
 
 
 def best_noise(name: str, learner: str, action: str) -> float:
@@ -211,110 +200,103 @@ def _search(name, learner, action, iterations) -> dict:
     return {"best": best} | errors
 
 
-def _rows(cells, seeds, iterations) -> Iterator:
-    """Rows by name, of arguments of `row`."""
-    for label, (given, how) in cells.items():
-        yield label, row(*given, seeds=seeds, iterations=iterations, **how)
+def _units(name, learner, actions=UNITS):
+    """Rows of units of choice."""
+    return {
+        f"{name}, {learner}, {action}": (
+            (
+                name,
+                learner,
+                Respecified(ECONOMIES[name], action=action),
+                best_noise(name, learner, action),
+            ),
+            {},
+        )
+        for action in actions
+    }
 
 
-def quantities_planner(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Shares, levels, quantities and rates of the planner's spending."""
-    for learner in LEARNERS:
-        yield from _rows(_units("planner", learner), seeds, iterations)
-
-
-def quantities_ppo(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """The same of the market's buyers who learn by PPO."""
-    yield from _rows(_units("market", "PPO"), seeds, iterations)
-
-
-def quantities_probing(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """The same of the market's buyers who probe."""
-    yield from _rows(_units("market", "Probing"), seeds, iterations)
-
-
-def _units(name, learner):
+def _seen(name, learner):
+    """Rows of observations, shares being chosen."""
+    best, as_they_are = best_noise(name, learner, "share"), {"frozen": ("scale",)}
+    kinds = {"raw": {}, "log, as they are": as_they_are, "raw, as they are": as_they_are}
     cells = {}
-    for action in UNITS:
-        given = name, learner, Respecified(ECONOMIES[name], action=action)
-        cells[f"{name}, {learner}, {action}"] = (*given, best_noise(name, learner, action)), {}
+    for label, how in kinds.items():
+        economy = Respecified(ECONOMIES[name], sees=label.split(",")[0])
+        cells[f"{name}, {learner}, {label}"] = (name, learner, economy, best), how
     return cells
 
 
-def quantities_seen(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Relative, raw and log observations, standardised and as they are; shares are chosen.
-
-    Standardised logarithms are the rows of shares above.
-    """
-    as_they_are = {"frozen": ("scale",)}
-    kinds = {
-        "relative": ("relative", {}),
-        "raw": ("raw", {}),
-        "log, as they are": ("log", as_they_are),
-        "relative, as they are": ("relative", as_they_are),
-        "raw, as they are": ("raw", as_they_are),
-    }
-    cells = {}
-    for name, chosen in (("planner", tuple(kinds)), ("market", ("raw", "raw, as they are"))):
-        for learner in LEARNERS:
-            best = best_noise(name, learner, "share")
-            for label in chosen:
-                sees, how = kinds[label]
-                given = name, learner, Respecified(ECONOMIES[name], sees=sees), best
-                cells[f"{name}, {learner}, {label}"] = given, how
-    yield from _rows(cells, seeds, iterations)
-
-
-def _guarded(name, learner, cases):
-    """Units of rewards with and without what may protect from them.
-
-    Parameters
-    ----------
-    name, learner : str
-    cases : sequence of (str, str)
-        Guards, and units of rewards.
-    """
+def _earned(name, learner, guards, rewards):
+    """Rows of units of rewards, with guards of the critic, shares being chosen."""
     best, cells = best_noise(name, learner, "share"), {}
-    for guards, units_of in cases:
+    for units_of in rewards:
         economy = Respecified(ECONOMIES[name], **REWARDS[units_of])
         given = name, learner, economy, best
         cells[f"{name}, {learner}, {guards}, {units_of}"] = given, GUARDS[guards]
     return cells
 
 
-# Both guards and rewards as they are: that is the row of shares above.
-PLANNERS = [(g, r) for g in GUARDS for r in REWARDS if r != "plus 1000"][1:]
-PLANNERS += [("both", "plus 1000")]
-BUYERS = [(g, "plus 10") for g in ("both", "normalised", "neither")]
+def _part(about, cells, *given):
+    """A part that makes the rows which a function of these arguments names."""
 
+    def part(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
+        for label, (arguments, how) in cells(*given).items():
+            yield label, row(*arguments, seeds=seeds, iterations=iterations, **how)
 
-def quantities_rewards_ppo(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """Scale and shift of the planner's rewards, with two guards on and off: PPO, shares."""
-    yield from _rows(_guarded("planner", "PPO", PLANNERS), seeds, iterations)
-
-
-def quantities_rewards_probing(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """The same of probing."""
-    yield from _rows(_guarded("planner", "Probing", PLANNERS), seeds, iterations)
-
-
-def quantities_rewards_market(seeds=SEEDS, iterations=ITERATIONS) -> Iterator:
-    """A shift of the rewards of the market's buyers, who probe."""
-    yield from _rows(_guarded("market", "Probing", BUYERS), seeds, iterations)
+    part.__doc__ = about
+    return part
 
 
 PARTS = {
     f.__name__: f
-    for f in (
-        quantities_noise_planner,
-        quantities_noise_ppo,
-        quantities_noise_probing,
-        quantities_planner,
-        quantities_ppo,
-        quantities_probing,
-        quantities_seen,
-        quantities_rewards_ppo,
-        quantities_rewards_probing,
-        quantities_rewards_market,
-    )
+    for f in (quantities_noise_planner, quantities_noise_ppo, quantities_noise_probing)
 }
+for _learner in LEARNERS:
+    _of = f"quantities_{_learner.lower()}"
+    PARTS[f"{_of}_planner"] = _part(
+        f"Shares, levels, quantities and rates: the planner, {_learner}.",
+        _units,
+        "planner",
+        _learner,
+    )
+    for _game in ("spending", "quantity"):
+        PARTS[f"{_of}_{_game}"] = _part(
+            f"Both names of one game's choice in the market: {_learner}.",
+            _units,
+            "market",
+            _learner,
+            [action for action, game in GAMES.items() if game == _game],
+        )
+    PARTS[f"{_of}_seen"] = _part(
+        f"The planner's observations, standardised and as they are: {_learner}.",
+        _seen,
+        "planner",
+        _learner,
+    )
+    # Both guards and rewards as they are: that is the row of shares.
+    for _guards in GUARDS:
+        PARTS[f"{_of}_{_guards}"] = _part(
+            f"Units of the planner's rewards, guards of the critic: {_guards}; {_learner}.",
+            _earned,
+            "planner",
+            _learner,
+            _guards,
+            ("a hundred times", "plus 10", "plus 1000" if _guards == "both" else "as it is"),
+        )
+PARTS["quantities_market_both"] = _part(
+    "Buyers' rewards shifted, both guards on; Probing.",
+    _earned,
+    "market",
+    "Probing",
+    "both",
+    ("plus 10",),
+)
+PARTS["quantities_market_neither"] = _part(
+    "Buyers' rewards shifted, both guards off; Probing.",
+    _earned,
+    "market",
+    "Probing",
+    "neither",
+    ("as it is", "plus 10"),
+)
