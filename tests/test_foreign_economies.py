@@ -36,6 +36,7 @@ from lectures_lib.economies import (
     FixedAction,
     Market,
     Planner,
+    Respecified,
     check,
     map_state,
     play,
@@ -173,6 +174,10 @@ USES = {
     "economies.Constrained": (
         lambda e: stepped(Constrained(e, "clip")),
         dict.fromkeys(FOREIGN, "expected an economy whose actions have bounds; those of '"),
+    ),
+    "economies.Respecified": (
+        lambda e: stepped(Respecified(e)),
+        dict.fromkeys(FOREIGN, "expected a Planner or Market with one role"),
     ),
     "economies.check": (
         lambda e: [torch.tensor(len(check(e)))],

@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import constraints, markets
+from . import constraints, markets, quantities
 
-PARTS = constraints.PARTS | markets.PARTS
+PARTS = constraints.PARTS | markets.PARTS | quantities.PARTS
 
 if __name__ == "__main__":
     run("design", __doc__, PARTS)

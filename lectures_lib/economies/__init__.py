@@ -18,6 +18,7 @@ from .monopolist import Monopolist
 from .planner import Planner
 from .play import FixedAction, Policy, play
 from .rationing import Rationing
+from .respecified import Respecified
 from .sellers import PostedPrice, TradingPost
 from .simultaneous import SimultaneousPrice
 from .tables import Tables
@@ -44,6 +45,7 @@ __all__ = [
     "Policy",
     "PostedPrice",
     "Rationing",
+    "Respecified",
     "Role",
     "Sight",
     "SimultaneousPrice",

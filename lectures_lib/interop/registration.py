@@ -26,7 +26,8 @@ NAMES = tuple(
     if inspect.isclass(kind := getattr(economies, name))
     and issubclass(kind, Economy)
     and not inspect.isabstract(kind)
-    and name not in ("Alone", "Constrained", "Discretised")  # they are made of another economy
+    # They are made of another economy.
+    and name not in ("Alone", "Constrained", "Discretised", "Respecified")
 )
 
 

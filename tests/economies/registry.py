@@ -21,6 +21,7 @@ from lectures_lib.economies import (
     Planner,
     PostedPrice,
     Rationing,
+    Respecified,
     SimultaneousPrice,
     TradingPost,
     TwoStep,
@@ -39,6 +40,10 @@ ECONOMIES = {
     "Constrained(Planner(1, 3), project)": Constrained(Planner(1, 3), "project"),
     "Constrained(Planner(2, 2), rescale)": Constrained(Planner(2, 2), "rescale", start=0.5),
     "Constrained(Market(2), stretch)": Constrained(Market(2), "stretch"),
+    "Respecified(Planner(2), quantity, relative)": Respecified(
+        Planner(2), "quantity", "relative", reward_scale=2.0, reward_shift=-1.0
+    ),
+    "Respecified(Market(2), level, raw)": Respecified(Market(2), "level", "raw"),
     "BrockMirman()": BrockMirman(),
     "Monopolist()": Monopolist(),
     "Bertrand()": Bertrand(),
