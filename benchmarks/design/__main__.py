@@ -1,0 +1,10 @@
+"""Design lessons: how to specify what is learned, and who learns it."""
+
+from benchmarks.harness import run
+
+from . import rates
+
+PARTS = rates.PARTS
+
+if __name__ == "__main__":
+    run("design", __doc__, PARTS)
