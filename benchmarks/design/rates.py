@@ -218,6 +218,14 @@ def planner_ppo_rate_and_batch(seeds=5):
     yield from _swept(PPO, "planner", rates_and_batches(PPOConfig()), seeds)
 
 
+def planner_ppo_longer(seeds=5):
+    """PPO, planner: some of the settings with three times the steps."""
+    some = ("default", "policy rate / 3", "policy rate x 3", "groups x 3")
+    configs = neighbours(PPOConfig(), ("policy rate", "groups"))
+    longer = round(THREE) * STEPS["planner"][PPO]
+    yield from _swept(PPO, "planner", {x: configs[x] for x in some}, seeds, longer)
+
+
 def rates_and_batches(config) -> dict:
     """Both changed, by name."""
     return {
@@ -408,6 +416,7 @@ PARTS |= {
     f.__name__: f
     for f in (
         planner_ppo_rate_and_batch,
+        planner_ppo_longer,
         post_corners,
         time_limits,
         patience,
