@@ -226,6 +226,16 @@ def planner_ppo_longer(seeds=5):
     yield from _swept(PPO, "planner", {x: configs[x] for x in some}, seeds, longer)
 
 
+def planner_ppo_critic(seeds=5):
+    """PPO, planner: large steps with less weight on the critic's word, and what is saved."""
+    large, cells = neighbours(PPOConfig(), ("policy rate", "groups")), {}
+    for label in ("policy rate x 3", "groups / 3"):
+        cells[label] = large[label]
+        cells[f"{label}, 1 - lambda / 3"] = changed(large[label], "1 - lambda", 1 / THREE)
+    fixed = {"kind": PPO, "name": "planner", "steps": STEPS["planner"][PPO]}
+    yield from swept(saving, {x: {"config": c, **fixed} for x, c in cells.items()}, [range(seeds)])
+
+
 def rates_and_batches(config) -> dict:
     """Both changed, by name."""
     return {
@@ -417,6 +427,7 @@ PARTS |= {
     for f in (
         planner_ppo_rate_and_batch,
         planner_ppo_longer,
+        planner_ppo_critic,
         post_corners,
         time_limits,
         patience,
