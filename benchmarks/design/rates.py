@@ -6,8 +6,7 @@ changes (groups, replicates, horizon), iterations change so that steps stay, and
 iterations, the warm-up and the memory of averaged weights, keeps its length in steps.
 `policy_error` is the mean relative distance of actions to the exact ones on states that the exact
 rule visits, in per cent, mean over roles; `loss` is in per cent of consumption. `seconds` are
-processor seconds of one thread that all seeds took at once, divided by their number, unless a part
-says otherwise.
+processor seconds of one thread that all seeds took at once, divided by their number.
 """
 
 from __future__ import annotations
@@ -20,11 +19,9 @@ from functools import cache
 import numpy as np
 import torch
 
-from benchmarks.harness import rounded, seconds_per_iteration, solved, swept, timed
+from benchmarks.harness import solved, swept, timed
 from lectures_lib.agents import (
     PPO,
-    SAC,
-    Analytic,
     PPOConfig,
     Probing,
     TrainingDiverged,
@@ -364,58 +361,6 @@ def patience(seeds=5):
     yield from swept(row, cells, [range(seeds)])
 
 
-# ---------------------------------------------------------------------- algorithms
-#: Learners at their defaults, and simulated steps.
-LEARNERS = {
-    "planner": {PPO: 600_000, Probing: 1_800_000, Analytic: 1_200_000, SAC: 80_000},
-    "market": {PPO: 480_000, Probing: 1_800_000, SAC: 60_000},
-}
-POINTS = 12
-
-
-def curve(kind, name, seeds, steps):
-    """What each seed has learned by when; seconds are those of a seed by itself."""
-    alone = kind(ECONOMIES[name][0], seed=0, device="cpu")
-    each = seconds_per_iteration(alone)
-    every = max(1, round(steps / alone.steps_per_iteration / POINTS))
-    agent, _ = trained(
-        kind,
-        name,
-        None,
-        seeds,
-        steps,
-        callback=lambda agent: {"error": errors(agent.policy, name)},
-        callback_every=every,
-    )
-    rows = judged(agent, name, each * agent.iteration)
-    history = agent.history
-    for i, found in enumerate(rows):
-        found["curve"] = {
-            "steps": list(history.steps),
-            "seconds": rounded(each * n / agent.steps_per_iteration for n in history.steps),
-            "error": rounded(history["error"][:, i]),
-        }
-    return rows
-
-
-def _algorithms(name, seeds):
-    cells = {
-        kind.__name__: {"kind": kind, "name": name, "steps": steps}
-        for kind, steps in LEARNERS[name].items()
-    }
-    return swept(curve, cells, [range(seeds)])
-
-
-def algorithms_planner(seeds=5):
-    """Learners at their defaults, planner: error by steps and by seconds."""
-    yield from _algorithms("planner", seeds)
-
-
-def algorithms_market(seeds=5):
-    """Learners at their defaults, two strategic buyers: error by steps and by seconds."""
-    yield from _algorithms("market", seeds)
-
-
 PARTS = {
     "planner_ppo": sensitivity(PPO, "planner", *NUMBERS),
     "planner_ppo_switches": sensitivity(PPO, "planner", *SWITCHES),
@@ -431,7 +376,5 @@ PARTS |= {
         post_corners,
         time_limits,
         patience,
-        algorithms_planner,
-        algorithms_market,
     )
 }
