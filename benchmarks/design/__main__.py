@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import constraints, markets, quantities
+from . import constraints, markets, quantities, rates
 
-PARTS = constraints.PARTS | markets.PARTS | quantities.PARTS
+PARTS = constraints.PARTS | markets.PARTS | quantities.PARTS | rates.PARTS
 
 if __name__ == "__main__":
     run("design", __doc__, PARTS)
