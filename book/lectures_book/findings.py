@@ -59,7 +59,7 @@ def collapsed(cell: dict) -> str:
 @cache
 def findings() -> dict[str, str]:
     """All numbers, each as it is printed."""
-    return _front() | _introduction() | _chapters() | _predictions()
+    return _front() | _introduction() | _chapters() | _lessons() | _predictions()
 
 
 def _front() -> dict[str, str]:
@@ -255,6 +255,46 @@ def _chapters() -> dict[str, str]:
         "saver-ppo": printed(saver, "own-28: PPO #1") + "%",
         "saver-reaching": printed(saver, "own-28: Probing, reaching #1") + "%",
         "saver-loss": printed(saver, "own-28: Probing, reaching #13") + "%",
+    }
+
+
+def _lessons() -> dict[str, str]:
+    """Those of the lessons on design."""
+    design = stored("design")
+    spending = design["quantities_probing_spending"]["market, Probing, share"]
+    quantity = design["quantities_probing_quantity"]["market, Probing, quantity"]
+    rates = design["quantities_ppo_planner"]["planner, PPO, rate"]
+    tended = design["markets_auctioneer"]["auctioneer, Probing"]
+    free = design["markets_auctioneer"]["rationing, low, Probing"]
+    limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
+    usual = design["planner_ppo"]["default"]
+    alone = design["planner_ppo_switches"]["common shocks, comparisons off"]
+
+    def less(name):
+        return percent(100 * (1 - middle(quantity, name) / middle(spending, name)))
+
+    def times(part):
+        """How many times the defaults' error the worst row has."""
+        rows = design[part]
+        errors = [middle(row, "policy_error") for row in rows.values()]
+        return f"{max(errors) / middle(rows['default'], 'policy_error'):.2g}"
+
+    return {
+        "units-predicted": less("exact_capital"),
+        "units-measured": less("capital"),
+        "units-spending": percent(middle(spending, "policy_error")),
+        "units-quantity": percent(middle(quantity, "policy_error")),
+        "units-rate": percent(middle(rates, "policy_error")),
+        "market-capital": percent(median(abs(row["capital_error"]) for row in tended)),
+        "market-orders": whole(middle(free, "ordered")),
+        "limit-below": percent(middle(limit[penalty(0.1)], "bound")),
+        "limit-above": percent(middle(limit[penalty(10)], "bound")),
+        "limit-clipped": percent(middle(limit["clip"], "error")),
+        "limit-squashed": percent(middle(limit["squash"], "error")),
+        "settings-default": percent(middle(usual, "policy_error")),
+        "settings-worst": times("planner_ppo"),
+        "settings-longer": times("planner_ppo_longer"),
+        "settings-alone": whole(middle(alone, "policy_error") / middle(usual, "policy_error")),
     }
 
 

@@ -186,7 +186,38 @@ ROWS = (
         "Probing {saver-probing}, PPO {saver-ppo}; {saver-reaching} if it can be reached",
         "a loss of {saver-loss} of consumption",
     ),
-    # The introduction and the four lessons of design come here, a row each.
+    Row(
+        "design/spending_or_quantities",
+        "Spending or quantities, is that a matter of taste?",
+        "no: two buyers who choose quantities hold {units-predicted} less capital",
+        "{units-measured} less; a rate of one's own capital is hardly learned, with an error of "
+        "{units-rate}",
+        "policy error {units-spending} with spending, {units-quantity} with quantities",
+    ),
+    Row(
+        "design/specifying_markets",
+        "Which markets can be learned?",
+        "those in which constant actions that answer one another end inside what can be said",
+        "so it is, but for sellers whom only tomorrow restrains; orders that cost nothing are "
+        "{market-orders} times what is delivered",
+        "with an auctioneer, capital within {market-capital}",
+    ),
+    Row(
+        "design/imposing_constraints",
+        "How should a limit be imposed?",
+        "a penalty leaves no gap if it is below the limit's multiplier, and one of a per cent or "
+        "more above it",
+        "{limit-below} at a tenth of the multiplier, {limit-above} at ten times",
+        "policy error {limit-clipped} by clipping, {limit-squashed} by squashing",
+    ),
+    Row(
+        "design/rates_and_algorithms",
+        "What does a setting cost that is wrong by a factor of three?",
+        "no number more than a factor of two, luck of one's own more than ten",
+        "up to {settings-worst} in a short run, {settings-longer} in one three times as long; luck "
+        "of its own {settings-alone}",
+        "policy error {settings-default} at the defaults of the short run",
+    ),
 )
 
 
