@@ -51,7 +51,8 @@ class Rationing(TradingPost):
     >>> import torch
     >>> economy = Rationing(relative_price=0.8)
     >>> state = economy.reset((), torch.Generator())
-    >>> actions = {"household": torch.tensor([[3.0], [1.0]]), "firm": torch.full((2, 1), 0.2)}
+    >>> orders, offers = torch.tensor([[3.0], [1.0]]), torch.full((2, 1), 0.2)
+    >>> actions = {"household": orders, "firm": offers}
     >>> economy.step(state, actions, economy.no_luck(state)).info["investment"]
     tensor([[0.3000],
             [0.1000]])

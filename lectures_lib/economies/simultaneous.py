@@ -13,8 +13,9 @@ class SimultaneousPrice(PostedPrice):
 
     All rules are those of :class:`PostedPrice`, but nobody sees a price before the period is over.
     What firm :math:`j` earns today, :math:`X_j - \frac{\phi}{2}(X_j/p_j)^2` if households spend
-    :math:`X_j` on its good, rises in its price without end. So who is myopic has no best price, and
-    what holds back who is patient is tomorrow's customers alone. Chapter *How to specify markets*.
+    :math:`X_j` on its good, rises in its price without end. So who is myopic has no best price. Nor
+    do tomorrow's customers hold back who is patient: near rest, those who own more spend less.
+    Chapter *How to specify markets*.
 
     The parameters are those of :class:`PostedPrice`.
 
