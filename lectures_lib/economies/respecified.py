@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 from ..parameters import require, seeded
 from .base import Sight, Step
 from .capital import SMALLEST_SHARE, CapitalEconomy, spending_shares
-from .derived import Derived
+from .derived import SameAgents
 from .play import Policy
 
 UNITS = ("share", "level", "quantity", "rate")
@@ -53,7 +53,7 @@ class Translated:
 
 
 @dataclass(frozen=True)
-class Respecified(Derived):
+class Respecified(SameAgents):
     r"""An economy whose agents choose in other units, see or are rewarded in other units.
 
     States, shocks, technology and preferences are the original's. Chapter *Spending or quantities*.
@@ -230,11 +230,6 @@ class Respecified(Derived):
         return self._shown(self.economy.observe_centrally(state, moved))
 
     # ------------------------------------------------------------------ what happens
-    @property
-    def discount(self) -> float:
-        """Of the original economy."""
-        return self.economy.discount
-
     def consumption_equivalent(self, value: Tensor) -> Tensor:
         """Of the original economy, whatever the units of rewards."""
         earned = value - self.reward_shift / (1 - self.discount)
