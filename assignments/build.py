@@ -70,8 +70,8 @@ def build(name: str, to: Path = BUILT, run_tests: bool = False) -> Path:
     made.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / name
-        ignored = shutil.ignore_patterns("__pycache__", "*.toml", ".ipynb_checkpoints", ".OTTER_LOG")
-        shutil.copytree(master(name).parent, work, ignore=ignored)
+        private = shutil.ignore_patterns("__pycache__", "*.toml", ".*")
+        shutil.copytree(master(name).parent, work, ignore=private)
         shutil.copy(SHARED, work)
         (work / "requirements.txt").write_text(requirements())
         with warnings.catch_warnings():

@@ -48,8 +48,8 @@ def conditions() -> list[tuple[str, dict[str, str]]]:
 def answers(name: str, code: list[str], luck: random.Random) -> tuple[list[str], list[str]]:
     """The solution's code with another number and other right ways, and the names of these."""
     seed, number, used = luck.randrange(10**6), luck.randrange(10**8), []
-    code = [re.sub(r"^STUDENT_NUMBER *=.*", f"STUDENT_NUMBER = {number}", x, 0, re.M) for x in code]
-    code = [re.sub(r"default_rng\(0\)", f"default_rng({seed})", text) for text in code]
+    code = [re.sub(r"(?m)^STUDENT_NUMBER *=.*", f"STUDENT_NUMBER = {number}", x) for x in code]
+    code = [x.replace("default_rng(0)", f"default_rng({seed})") for x in code]
     for change in changes(name, "honest", seed):
         # Where two change the same text, the second finds it no more.
         if luck.random() < 0.5 and any(change.old in text for text in code):

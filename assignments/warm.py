@@ -4,10 +4,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot  # noqa: E402
-import otter.test_files  # noqa: E402
-import quantecon  # noqa: E402, F401
+import matplotlib.pyplot
+import otter.test_files  # noqa: F401
+import quantecon  # noqa: F401
 
-import lectures_lib.agents.q_learning  # noqa: E402
-import lectures_lib.evaluation  # noqa: E402
-import lectures_lib.solvers  # noqa: E402, F401
+import lectures_lib.agents.q_learning
+import lectures_lib.evaluation
+import lectures_lib.solvers  # noqa: F401
