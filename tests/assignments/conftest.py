@@ -11,10 +11,12 @@ from assignments.grade import read, sources
 # What the notebooks import is handed out beside them.
 sys.path.insert(0, str(HERE))
 
-#: One assignment at a time in a process, which builds it once.
-every = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names()]
-)
+
+def pytest_generate_tests(metafunc):
+    """Tests of every assignment: one at a time in a process, which builds it once."""
+    if "name" in metafunc.fixturenames:
+        group = pytest.mark.xdist_group
+        metafunc.parametrize("name", [pytest.param(name, marks=group(name)) for name in names()])
 
 
 @pytest.fixture(scope="session")

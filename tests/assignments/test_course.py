@@ -1,7 +1,6 @@
 """A calibration of one's own."""
 
 import pytest
-from conftest import every  # noqa: F401  (it puts `course` on the path)
 from course import EXAMPLE, entered, my_firm, my_planner, pick, place, shuffled, written
 
 

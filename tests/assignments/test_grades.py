@@ -5,7 +5,6 @@ import time
 
 import nbformat
 import pytest
-from conftest import every
 
 from assignments import honest
 from assignments.grade import Change, changed, changes, grade, grade_here, read, rounds
@@ -13,7 +12,6 @@ from assignments.grade import Change, changed, changes, grade, grade_here, read,
 MINUTES, GIGABYTES = 5, 2
 
 
-@every
 def test_the_solution_earns_everything_in_time_and_memory(name, built):
     started = time.time()
     found = grade(built / "autograder" / f"{name}.ipynb", built / "autograder.zip")
@@ -25,7 +23,6 @@ def test_the_solution_earns_everything_in_time_and_memory(name, built):
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < GIGABYTES * 2**20
 
 
-@every
 def test_planted_mistakes_lose_what_they_should(name, built, solution):
     planted = changes(name, "wrong")
     assert len(planted) >= 12 and len({change.name for change in planted}) == len(planted)
@@ -39,13 +36,11 @@ def test_planted_mistakes_lose_what_they_should(name, built, solution):
         assert found.lost == expected, [change.name for change in together]
 
 
-@every
 def test_every_question_has_a_planted_mistake(name, built, solution):
     questions = grade_here(solution, built / "autograder").possible.keys() - {"number"}
     assert questions == {q for change in changes(name, "wrong") for q in change.loses}
 
 
-@every
 def test_otter_and_the_fast_way_agree_on_mistakes(name, built, solution, tmp_path):
     first = rounds(changes(name, "wrong"))[0]
     notebook = read(built / "autograder" / f"{name}.ipynb")
@@ -58,7 +53,6 @@ def test_otter_and_the_fast_way_agree_on_mistakes(name, built, solution, tmp_pat
     assert grade(tmp_path / f"{name}.ipynb", built / "autograder.zip").lost == expected
 
 
-@every
 def test_honest_answers_lose_nothing_elsewhere(name, built):
     """Two of them; `python -m assignments.honest` tries as many as one likes."""
     quiet = []
@@ -66,7 +60,6 @@ def test_honest_answers_lose_nothing_elsewhere(name, built):
     assert len(quiet) == 2
 
 
-@every
 def test_every_other_right_way_fits_the_solution(name, solution):
     for change in changes(name, "honest", seed=5):
         code = changed(solution, change)
