@@ -186,7 +186,7 @@ def rounds(planted: list[Change]) -> list[list[Change]]:
     return made
 
 
-def grade_here(code: list[str], autograder: Path, timeout: float = 300) -> Grade:
+def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade:
     """The same tests without a kernel, in the fork of a process that has imported everything.
 
     Parameters

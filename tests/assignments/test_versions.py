@@ -84,7 +84,7 @@ def test_a_blank_notebook_runs_to_its_end_and_earns_nothing(name, built, tmp_pat
     assert len(cells) == len(blank.cells) - 1
     blank.cells = cells
     where = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(blank, timeout=300, resources=where).execute()  # raises what it raises
+    nbclient.NotebookClient(blank, timeout=900, resources=where).execute()  # raises what it raises
     found = grade_here(sources(read(path)), built / "autograder")
     assert found.errors == [] and found.total == 0 and found.number is None
     assert entered_number(path) is None
