@@ -21,6 +21,10 @@ HERE = Path(__file__).parent
 BUILT = HERE.parent / "_build" / "assignments"
 #: What every assignment brings along.
 SHARED = HERE / "course.py"
+#: What runs a submission, and what the package needs; and where pip finds torch without CUDA.
+GRADING = {"otter-grader", "ipykernel", "jupyter_client", "nbconvert", "nbformat", "dill"}
+GRADING |= {"torch", "numpy", "scipy", "matplotlib", "quantecon", "numba", "tqdm", "pandas"}
+WITHOUT_GPU = "https://download.pytorch.org/whl/cpu"
 
 
 def names() -> list[str]:
@@ -93,9 +97,9 @@ def requirements() -> str:
     book); a copy that has none asks for it by name, and says so.
     """
     lines = (HERE.parent / "constraints.txt").read_text().splitlines()
-    wanted = ("torch", "numpy", "scipy", "matplotlib", "quantecon", "numba", "tqdm", "otter-grader")
-    pins = [line for line in lines if line.partition("==")[0] in wanted]
-    return "\n".join([*pins, f"lectures-lib @ {address()}" if address() else "lectures-lib", ""])
+    pins = [line for line in lines if line.partition("==")[0] in GRADING]
+    package = f"lectures-lib @ {address()}" if address() else "lectures-lib"
+    return "\n".join([f"--extra-index-url {WITHOUT_GPU}", *pins, package, ""])
 
 
 def address() -> str | None:
