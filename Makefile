@@ -1,5 +1,6 @@
 # make book | test | test-pages | test-rounding | test-rounding-SSE | test-rounding-AVX2 |
-#      test-oldest | test-notebooks | execute | lab | bench | notebooks | clean
+#      test-oldest | test-notebooks | test-assignments | execute | lab | bench | notebooks |
+#      assignments | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 BROWSERS := chromium chromium-browser google-chrome
 
 .PHONY: book test test-pages test-rounding test-rounding-SSE test-rounding-AVX2 test-oldest
-.PHONY: test-notebooks execute lab bench notebooks clean
+.PHONY: test-notebooks test-assignments execute lab bench notebooks assignments clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -30,7 +31,8 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages -n 2 --dist loadgroup
+	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages --ignore=tests/assignments \
+	  -n 2 --dist loadgroup
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
 
@@ -53,8 +55,8 @@ test-rounding-SSE test-rounding-AVX2: test-rounding-%: .venv/installed
 
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
-	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages -m 'not learning' -n 2 \
-	  --dist loadgroup
+	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages \
+	  --ignore=tests/assignments -m 'not learning' -n 2 --dist loadgroup
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed
@@ -82,6 +84,14 @@ test-notebooks: notebooks
 	$(READER)/python -m pip install -qq ipykernel nbval pytest
 	$(READER)/python -m pytest --nbval-lax $(COPIES) --nbval-cell-timeout=900 -p no:cacheprovider
 
+# Graded assignments, for students and for who grades: _build/assignments/NAME.
+assignments: .venv/installed-course
+	$(ONE_THREAD) $(BIN)/python -m assignments.build
+
+# Solutions, blanks and planted mistakes, through the grader.
+test-assignments: .venv/installed-course
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/assignments -n 2 --dist loadgroup
+
 clean:
 	rm -rf _build
 
@@ -97,6 +107,10 @@ clean:
 
 .venv/installed-bench: .venv/installed
 	$(PIP) -e '.[bench]'
+	touch $@
+
+.venv/installed-course: .venv/installed
+	$(PIP) -e '.[course]'
 	touch $@
 
 .venv-oldest/installed: pyproject.toml constraints-oldest.txt

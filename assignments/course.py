@@ -1,0 +1,83 @@
+"""What the assignments share: a calibration of one's own, and blanks that do no harm.
+
+This file is handed out with every assignment. It holds no answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from lectures_lib.economies import MarkovChain, Monopolist, Planner
+
+#: Whose calibration is used as long as no number has been entered.
+EXAMPLE = 0
+
+
+def entered(number: Any) -> bool:
+    """Whether this is a student's number: a whole number that is not negative."""
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def place(number: Any, purpose: str, n: int) -> int:
+    """A place from 0 to n - 1, drawn from the student's number and from what it is for.
+
+    The same on every machine and with every version of every library, and for two students or two
+    purposes as if drawn by lot.
+    """
+    number = number if entered(number) else EXAMPLE
+    digest = hashlib.sha256(f"{purpose}:{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % n
+
+
+def pick(number: Any, purpose: str, options: Sequence) -> Any:
+    """One of the options, drawn from the student's number and from what it is for."""
+    return options[place(number, purpose, len(options))]
+
+
+def shuffled(number: Any, purpose: str, options: Sequence) -> list:
+    """The options in an order drawn from the student's number."""
+    return sorted(options, key=lambda option: place(number, f"{purpose}, {option}", 2**63))
+
+
+def written(*answers: Any) -> bool:
+    """Whether all of these have been written, so that what follows can use them.
+
+    A blank is ``...``, and a function that is still blank returns None.
+    """
+    if all(answer is not None and answer is not ... for answer in answers):
+        return True
+    print("Not written yet: there is something to see here once you have answered.")
+    return False
+
+
+def my_firm(number: Any) -> Monopolist:
+    """The firm whose number this is: 8 levels of customers, 2 of demand, 9 prices."""
+    low = pick(number, "demand", (0.4, 0.5, 0.6))
+    return Monopolist(
+        beta=pick(number, "beta", (0.84, 0.85, 0.86, 0.87, 0.88, 0.89, 0.9)),
+        cost=pick(number, "cost", (0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22)),
+        turnover=pick(number, "turnover", (0.2, 0.22, 0.24, 0.26, 0.28, 0.3)),
+        demand=MarkovChain.symmetric(
+            (low, round(2 - low, 1)), stay=pick(number, "stay", (0.7, 0.75, 0.8, 0.85))
+        ),
+        prices=tuple(round(0.25 + 0.05 * i, 2) for i in range(9)),
+        levels=8,
+    )
+
+
+def my_planner(number: Any, n_households: int = 1, n_goods: int = 1) -> Planner:
+    """The planner's economy whose number this is; its market has the same parameters."""
+    own = pick(number, "own", (0.06, 0.08, 0.1, 0.12))
+    common = pick(number, "common", (0.1, 0.15, 0.2))
+    return Planner(
+        n_households=n_households,
+        n_goods=n_goods,
+        alpha=pick(number, "alpha", (0.26, 0.28, 0.3, 0.32, 0.34, 0.36)),
+        beta=pick(number, "beta", (0.94, 0.95, 0.96, 0.97)),
+        delta=pick(number, "delta", (0.05, 0.06, 0.07, 0.08, 0.09)),
+        phi=pick(number, "phi", (0.4, 0.5, 0.6, 0.7, 0.8)),
+        idiosyncratic=MarkovChain.symmetric((1 - own, 1 + own), stay=0.9),
+        aggregate=MarkovChain.symmetric((1 - common, 1 + common), stay=0.85),
+    )

@@ -1,0 +1,40 @@
+"""A calibration of one's own."""
+
+import pytest
+from course import EXAMPLE, entered, my_firm, my_planner, pick, place, shuffled, written
+
+
+def test_places_are_those_that_were_handed_out_in_earlier_years():
+    assert [place(20261127, purpose, 1000) for purpose in ("beta", "cost")] == [989, 357]
+    assert pick(7, "x", "abc") == "abc"[place(7, "x", 3)]
+
+
+def test_students_have_calibrations_of_their_own():
+    firms = {repr(my_firm(number)) for number in range(200)}
+    economies = {repr(my_planner(number)) for number in range(200)}
+    assert len(firms) > 190 and len(economies) > 190
+
+
+def test_no_place_is_drawn_much_more_often_than_others():
+    counts = [0] * 5
+    for number in range(5000):
+        counts[place(number, "fair", 5)] += 1
+    # Six standard deviations of a binomial count.
+    assert all(abs(count - 1000) < 6 * 28.3 for count in counts)
+
+
+def test_an_order_holds_every_option_once():
+    orders = {tuple(shuffled(number, "order", "abcd")) for number in range(300)}
+    assert len(orders) == 24 and all(sorted(order) == list("abcd") for order in orders)
+
+
+@pytest.mark.parametrize("blank", [..., None, "20261127", -1, 1.5, True])
+def test_who_has_entered_no_number_has_the_example(blank):
+    assert not entered(blank)
+    assert my_firm(blank) == my_firm(EXAMPLE) and my_planner(blank, 2) == my_planner(EXAMPLE, 2)
+
+
+def test_blanks_are_noticed(capsys):
+    assert written(1, "a", [0]) and capsys.readouterr().out == ""
+    assert not written(1, ...) and not written(None)
+    assert "Not written yet" in capsys.readouterr().out

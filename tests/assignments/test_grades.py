@@ -1,0 +1,87 @@
+"""What solutions, mistakes and right answers of other kinds earn."""
+
+import resource
+
+import nbformat
+import pytest
+
+from assignments import honest
+from assignments.grade import Change, changed, changes, grade, grade_here, read, rounds
+
+MINUTES, GIGABYTES = 5, 2
+
+
+def test_the_solution_earns_everything_in_time_and_memory(name, built):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = grade(built / "autograder" / f"{name}.ipynb", built / "autograder.zip")
+    assert found.lost == {} and found.said == {}
+    assert found.total == found.full > 30
+    assert found.number == 20261127
+    # The kernel is a child of this process. Its processor's time, as other tests run beside it.
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 60 * MINUTES
+    assert after.ru_maxrss < GIGABYTES * 2**20, "kilobytes, on Linux"
+
+
+def test_planted_mistakes_lose_what_they_should(name, built, solution):
+    planted = changes(name, "wrong")
+    assert len(planted) >= 12 and len({change.name for change in planted}) == len(planted)
+    for together in rounds(planted):
+        code, expected = solution, {}
+        for change in together:
+            assert change.loses, change.name
+            code = changed(code, change)
+            expected |= change.loses
+        found = grade_here(code, built / "autograder")
+        assert found.lost == expected, [change.name for change in together]
+
+
+def test_every_question_has_a_planted_mistake(name, built, solution):
+    questions = grade_here(solution, built / "autograder").possible.keys() - {"number"}
+    assert questions == {q for change in changes(name, "wrong") for q in change.loses}
+
+
+def test_otter_and_the_fast_way_agree_on_mistakes(name, built, solution, tmp_path):
+    first = rounds(changes(name, "wrong"))[0]
+    notebook = read(built / "autograder" / f"{name}.ipynb")
+    for change in first:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.source = cell.source.replace(change.old, change.new)
+    nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    expected = {question: points for change in first for question, points in change.loses.items()}
+    assert grade(tmp_path / f"{name}.ipynb", built / "autograder.zip").lost == expected
+
+
+def test_honest_answers_lose_nothing_elsewhere(name, built):
+    """Two of them; `python -m assignments.honest` tries as many as one likes."""
+    quiet = []
+    assert honest.failures(name, built, range(2), show=lambda *a, **k: quiet.append(a)) == []
+    assert len(quiet) == 2
+
+
+def test_every_other_right_way_fits_the_solution(name, solution):
+    for change in changes(name, "honest", seed=5):
+        code = changed(solution, change)
+        assert code != solution and change.loses == {}
+        for text in code:
+            compile(text, change.name, "exec")
+
+
+def test_a_change_that_does_not_fit_is_named():
+    for code in (["a = 1"], ["b = 2", "b = 2"]):
+        with pytest.raises(ValueError, match=r"of no use.*expected once"):
+            changed(code, Change("of no use", "b = 2", "b = 3"))
+
+
+def test_mistakes_in_the_same_question_are_graded_in_different_rounds():
+    a, b, c = (Change(x, x, "", {q: 1.0}) for x, q in (("a", "p"), ("b", "p"), ("c", "q")))
+    assert rounds([a, b, c]) == [[a, c], [b]]
+
+
+def test_conditions_differ_and_leave_everything_else_alone():
+    everywhere = honest.conditions()
+    assert len(everywhere) == len({name for name, _ in everywhere}) >= 6
+    for _, environment in everywhere:
+        assert environment["NUMBA_NUM_THREADS"] in ("1", "2", "3")
+        assert "PATH" not in environment

@@ -1,0 +1,106 @@
+"""What is handed out: everything that a student needs, and nothing of the solution."""
+
+import ast
+import re
+import zipfile
+
+import nbclient
+import nbformat
+import pytest
+
+from assignments.build import master
+from assignments.grade import entered_number, grade_here, read, sources
+
+
+def blocks(name):
+    """The lines of the master's solutions, without those that are too short to say anything."""
+    found = []
+    for cell in nbformat.read(master(name), as_version=4).cells:
+        inside = False
+        for line in cell.source.splitlines():
+            text = line.strip()
+            if text.startswith("# BEGIN SOLUTION"):
+                inside = True
+            elif text.startswith("# END SOLUTION"):
+                inside = False
+            elif inside or text.endswith("# SOLUTION"):
+                found.append(text.removesuffix("# SOLUTION").strip())
+    return [text for text in found if len(text) > 20]
+
+
+def handed_out(built):
+    return {
+        str(path.relative_to(built / "student")): path.read_text()
+        for path in (built / "student").rglob("*")
+        if path.is_file()
+    }
+
+
+def test_no_solution_is_handed_out(name, built):
+    texts = handed_out(built)
+    for cell in nbformat.read(built / "student" / f"{name}.ipynb", as_version=4).cells:
+        texts[f"cell {len(texts)}"] = cell.source
+    # What is wrong on purpose, or given, repeats some lines of what is right.
+    given = {line.strip() for line in texts["material.py"].splitlines()}
+    secret = [line for line in blocks(name) if line not in given]
+    assert len(secret) > 50, "the master's solutions are not where this test looks for them"
+    for where, text in texts.items():
+        assert not re.search(r"# ?(BEGIN |END )?SOLUTION", text), where
+        for line in secret:
+            assert line not in text, (where, line)
+
+
+def test_no_hidden_test_is_handed_out(name, built):
+    hidden = []
+    for path in (built / "autograder" / "tests").glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                decorator = ast.unparse(node.decorator_list[0])
+                if "hidden=True" in decorator:
+                    hidden.append(node.name)
+    assert len(hidden) > 12
+    for where, text in handed_out(built).items():
+        assert "hidden=True" not in text, where
+        assert not any(re.search(rf"\b{test}\b", text) for test in hidden), where
+
+
+def test_the_zip_file_holds_what_a_student_needs_and_nothing_else(name, built):
+    with zipfile.ZipFile(built / "student.zip") as file:
+        inside = {path.removeprefix(f"{name}/") for path in file.namelist()}
+    tests = {path for path in inside if path.startswith("tests/") and path.endswith(".py")}
+    questions = {path.name for path in (built / "autograder" / "tests").glob("*.py")}
+    assert {path.removeprefix("tests/") for path in tests} == questions
+    folders = {path for path in inside if path.rstrip("/") in ("tests", "")}
+    assert inside - tests - folders == {f"{name}.ipynb", "course.py", "material.py"}
+
+
+def test_a_blank_notebook_runs_to_its_end_and_earns_nothing(name, built, tmp_path):
+    with zipfile.ZipFile(built / "student.zip") as file:
+        file.extractall(tmp_path)
+    path = tmp_path / name / f"{name}.ipynb"
+    blank = nbformat.read(path, as_version=4)
+    # One cell writes the zip file, for which the notebook has to be saved in JupyterLab.
+    cells = [cell for cell in blank.cells if "grader.export(" not in cell.source]
+    assert len(cells) == len(blank.cells) - 1
+    blank.cells = cells
+    where = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(blank, timeout=900, resources=where).execute()  # raises what it raises
+    found = grade_here(sources(read(path)), built / "autograder")
+    assert found.errors == [] and found.total == 0 and found.number is None
+    assert entered_number(path) is None
+
+
+def test_every_question_says_what_it_is_worth_and_the_text_adds_it_up(name, solution, built):
+    text = "\n".join(c.source for c in read(built / "student" / f"{name}.ipynb").cells)
+    (machine, reader) = map(
+        int, re.search(r"\*\*Earns\*\* (\d+) points .* and (\d+) by a reader", text).groups()
+    )
+    points = [float(x) for x in re.findall(r"_Points:_ ([\d.]+)", text)]
+    assert sum(points) == machine + reader
+    assert grade_here(solution, built / "autograder").full == machine
+
+
+@pytest.mark.parametrize("missing", ["planner", "course"])
+def test_an_assignment_that_does_not_exist_is_named(missing):
+    with pytest.raises(ValueError, match=missing):
+        master(missing)
