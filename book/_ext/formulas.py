@@ -14,6 +14,7 @@ END = "// end of formula"
 SMALL, LARGE = "\\overparen", "\\underparen"
 BARS = re.compile(r"\\([bB]igg?)m\s*(\\?.)")
 SCALED = re.compile(r"#scale\(x: (\d+)%, y: \1%\)\[(\\?.)\]")
+RENAMED = {"dot.circle": "dot.o"}  # by Typst, since pandoc learned its names
 SIDES = {"(": "opening", "[": "opening", "{": "opening", ")": "closing", "]": "closing"}
 SIDES |= {"}": "closing", "|": "fence"}
 
@@ -61,6 +62,8 @@ def after(typst: str) -> str:
         return f'class("{side}", lr({sign}, size: #{int(match[1]) / 100}em))'
 
     typst = SCALED.sub(fence, typst)
+    for old, new in RENAMED.items():
+        typst = typst.replace(old, new)
     return typst.replace("overparen(", "inline(").replace("underparen(", "display(")
 
 

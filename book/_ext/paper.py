@@ -9,12 +9,12 @@ stand at its end.
 
 import re
 import shutil
-import subprocess
 from datetime import date
 from pathlib import Path
 
 import formulas
 from docutils import nodes
+from draw_figures import FIGURES, vector
 from repository import ask_git, find_pages, find_repository
 from sphinx import addnodes
 from sphinx.builders import Builder
@@ -25,7 +25,8 @@ from typst_page import FORMULA, TypstPage, call, escape, quote
 
 DESIGN = Path(__file__).with_name("paper.typ")
 INDEX = "genindex"  # the page in whose place Sphinx puts the index
-FIGURES = "figures"  # beside the built book: figures as vectors, where they have been drawn
+UNIT = 0.6  # points of a drawing's unit
+FONTS = {"sans-serif": "DejaVu Sans", "monospace": "DejaVu Sans Mono", "serif": "Libertinus Serif"}
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Paper(Builder):
     def init(self):
         self.anchors, self.links = set(), {}
         self.formulas, self.pages = {}, {}
+        self.references = set()  # pages that describe the package
+        self.drawn = []  # of each figure, whether it is a vector
 
     def get_outdated_docs(self):
         return self.env.found_docs  # one file has them all
@@ -54,6 +57,7 @@ class Paper(Builder):
 
     def write_doc(self, docname, doctree):
         # Where Sphinx's own builder of pages keeps them, for what is shared with it.
+        self.docname = docname
         self.fignumbers = self.env.toc_fignumbers.get(docname, {})
         self.secnumbers = self.env.toc_secnumbers.get(docname, {})
         self.post_process_images(doctree)
@@ -68,17 +72,30 @@ class Paper(Builder):
     def note_link(self, key: str, node: nodes.Node) -> None:
         self.links.setdefault(key, f"{node.source}:{node.line}")
 
-    def get_image_path(self, node: nodes.image) -> str:
-        """Where the image lies for Typst, which reads nothing outside of its own folder."""
-        path = Path(self.srcdir, node["uri"])
+    def get_image(self, node: nodes.image) -> tuple[str, float | None]:
+        """Where the image lies for Typst, which reads nothing outside of its own folder.
+
+        And of a drawing its width in points, at which its letters are about as large as the
+        page's. A chapter's figure is a vector where one has been drawn: see `draw_figures.py`.
+        """
+        path, width = Path(self.srcdir, node["uri"]), None
+        if name := next(iter(node.parent.get("ids", ())), None):
+            source = Path(self.env.doc2path(self.docname))
+            drawn = source.suffix == ".ipynb" and vector(name, source)
+            path = drawn or path
+            self.drawn.append(bool(drawn))
         copy = Path(self.outdir, "images", path.name)
         copy.parent.mkdir(exist_ok=True)
-        if path.suffix == ".svg":
-            text = path.read_text(encoding="utf-8").replace("sans-serif", "DejaVu Sans")
-            copy.write_text(text, encoding="utf-8")
-        else:
+        if path.suffix != ".svg":
             shutil.copyfile(path, copy)
-        return f"/images/{path.name}"
+            return f"/images/{path.name}", None
+        text = path.read_text(encoding="utf-8")
+        if path.parent != FIGURES:
+            width = UNIT * float(re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', text)[1])
+            for generic, font in FONTS.items():
+                text = text.replace(f'"{generic}"', f'"{font}"')
+        copy.write_text(text, encoding="utf-8")
+        return f"/images/{path.name}", width
 
     # The book
 
@@ -109,15 +126,21 @@ class Paper(Builder):
                 text, sections = self.pages[docname]
                 body.append(text)
                 contents.append(self.entry(docname, sections))
+        indices = []
+        for title, in_code in {"Index": False, "Names in code": True}.items():
+            if found := self.index(in_code):
+                key = quote(f"{INDEX}#{title}")
+                indices.append(call("index-of", f"[{title}]", key, body=found))
+                contents.append(call("contents-chapter", quote(""), key, "()", body=title))
         main = self.fill(
             "\n\n".join(
                 [
                     '#import "/paper.typ": *',
                     self.front(),
                     call("contents", body="\n".join(contents)),
-                    call("main-matter"),
+                    "#show: main-matter",
                     *body,
-                    call("index-of-words", body=self.index()),
+                    *indices,
                 ]
             )
         )
@@ -130,54 +153,71 @@ class Paper(Builder):
         """Put the formulas into their places."""
         made = list(formulas.convert(self.formulas).values())
         begin, end = FORMULA.split("{}")
-        return re.sub(f"{begin}(\\d+){end}", lambda match: made[int(match[1])] , text)
+        return re.sub(f"{begin}(\\d+){end}", lambda match: made[int(match[1])], text)
+
+    @property
+    def title(self) -> str:
+        return self.config.html_title or self.config.project
 
     def front(self) -> str:
         repository = find_repository(self.srcdir)
         commit = ask_git(self.srcdir, "rev-parse", "--short", "HEAD")
         day = ask_git(self.srcdir, "log", "-1", "--format=%cs") or date.today().isoformat()
-        return "#show: book.with(" + ", ".join(
-            [
-                f"title: {quote(self.config.project)}",
-                f"authors: {quote(self.config.author)}",
-                f"edition: {quote(day + (f', commit {commit}' if commit else ''))}",
-                f"address: {quote(find_pages(repository.address) if repository else '')}",
-                f"year: {quote(self.config.copyright or day[:4])}",
-            ]
-        ) + ")"
+        return (
+            "#show: book.with("
+            + ", ".join(
+                [
+                    f"title: {quote(self.title)}",
+                    f"authors: {quote(self.config.author)}",
+                    f"edition: {quote(day + (f', commit {commit}' if commit else ''))}",
+                    f"address: {quote(find_pages(repository.address) if repository else '')}",
+                    f"year: {quote(self.config.copyright or day[:4])}",
+                ]
+            )
+            + ")"
+        )
 
     def entry(self, docname, sections) -> str:
         """A chapter of the table of contents, and its sections in a row."""
         (_, number, title, _), *others = sections or [(1, "", escape(docname), "")]
-        inside = ", ".join(
-            f"(title: [{words}], key: {quote(key)})" for level, _, words, key in others if level == 2
+        inside = "".join(
+            f"(title: [{words}], key: {quote(key)}), "
+            for level, _, words, key in others
+            if level == 2
         )
         key = quote(f"{docname}#")
-        return call("contents-chapter", quote(number), key, f"({inside}{',' * bool(inside)})", body=title)
+        return call("contents-chapter", quote(number), key, f"({inside})", body=title)
 
-    def index(self) -> str:
-        """The words of the index with their places, as Sphinx has sorted them."""
+    def index(self, in_code: bool) -> str:
+        """Words with their places, as Sphinx has sorted them: of the book, or of its package."""
         groups = []
         for letter, entries in IndexEntries(self.env).create_index(self):
             hyphenated = {word.replace("-", " ") for word, _ in entries if "-" in word}
             lines = [
-                self.word(word, *found[:2]) for word, found in entries if word not in hyphenated
+                call("index-word", quote(level), self.places(links), body=break_dots(escape(word)))
+                for name, (first, below, _) in entries
+                if name not in hyphenated
+                for level, word, links in [("0", name, first), *(("1", *of) for of in below)]
+                if self.is_in_code([*first, *(link for _, links in below for link in links)])
+                == in_code
             ]
-            groups.append(call("index-letter", quote(letter), body="\n".join(lines)))
+            if lines:
+                groups.append(call("index-letter", quote(letter), body="\n".join(lines)))
         return "\n".join(groups)
 
-    def word(self, word, links, others) -> str:
-        below = "\n".join(
-            call("index-word", quote("1"), self.places(found), body=escape(name))
-            for name, found in others
-        )
-        first = call("index-word", quote("0"), self.places(links), body=escape(word))
-        return "\n".join(filter(None, [first, below]))
+    def is_in_code(self, links) -> bool:
+        return all(uri.partition("#")[0] in self.references for _, uri in links)
 
     def places(self, links) -> str:
         keys = [uri if "#" in uri else f"{uri}#" for _, uri in links]
-        known = [quote(key) for key in dict.fromkeys(keys) if key in self.anchors]
-        return f"({', '.join(known)}{',' * bool(known)})"
+        return "".join(
+            ["(", *(f"{quote(key)}, " for key in dict.fromkeys(keys) if key in self.anchors), ")"]
+        )
+
+
+def break_dots(typst: str) -> str:
+    """Let long names in the index end a line after a dot."""
+    return typst.replace("\\.", "\\.\u200b")
 
 
 def compile_pdf(source: Path) -> None:

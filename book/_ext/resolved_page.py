@@ -61,7 +61,7 @@ class ResolvedPage:
 
 
 def formula_lines(node: nodes.math_block) -> str:
-    """A displayed formula as Sphinx sets it for a page: paragraphs are lines, aligned if it says so.
+    """A displayed formula as Sphinx sets it: paragraphs are lines, aligned where it says so.
 
     What brings its own environment is left as it is.
     """

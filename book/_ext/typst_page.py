@@ -17,6 +17,7 @@ from sphinx_exercise.nodes import is_exercise_node, solution_node
 # What stands between these is the number of a formula, which pandoc turns into Typst's later.
 FORMULA = "\ue000{}\ue001"
 HIDDEN_CODE = ("input", "input+output", "all")
+HIDDEN_OUTPUT = ("output", "input+output", "all")
 LONG = 20  # letters from which on a name in code may break
 
 
@@ -77,7 +78,8 @@ class TypstPage(ResolvedPage):
     ----------
     builder : Builder
         Has, beyond what a resolved page needs, `note_formula` and `note_link`, which hear of what
-        is to be converted and to be found, and `get_image_path`.
+        is to be converted and to be found, and `get_image`, the
+        path of an image and, of a drawing, its width in points.
     docname : str
         The page, whose name is the first part of all its anchors.
     """
@@ -164,9 +166,11 @@ class TypstPage(ResolvedPage):
     def block_container(self, node):
         """What only groups, and a cell of code, of which a page shows what it does not fold."""
         kind = node.get("nb_element")
-        if kind == "cell_code_source" and node.parent.get("hide_mode") in HIDDEN_CODE:
+        hidden = node.parent.get("hide_mode")
+        if kind == "cell_code_source" and hidden in HIDDEN_CODE:
             return ""
-        # A listing's caption stands above it.
+        if kind == "cell_code_output" and hidden in HIDDEN_OUTPUT:
+            return ""
         return self.anchors(node) + self.blocks(node)
 
     block_legend = block_glossary = block_compact_paragraph = block_container
@@ -317,6 +321,7 @@ class TypstPage(ResolvedPage):
     # The reference of the package
 
     def block_desc(self, node):
+        self.builder.references.add(self.docname)
         names = [child for child in node if isinstance(child, addnodes.desc_signature)]
         others = [child for child in node if child not in names]
         names = "".join(
@@ -361,6 +366,9 @@ class TypstPage(ResolvedPage):
     inline_abbreviation = inline_generated = inline_inline
     inline_desc_addname = inline_desc_annotation = inline_inline
     inline_desc_parameter = inline_desc_sig_element = inline_inline
+
+    def inline_bullet_list(self, node):
+        return self.block_bullet_list(node)  # errors of a docstring stand within its paragraph
 
     def inline_desc_name(self, node):
         return call("strong", body=self.inline(node))
@@ -424,8 +432,9 @@ class TypstPage(ResolvedPage):
         return call("super", body=self.inline_reference(node))
 
     def inline_image(self, node):
-        path = self.builder.get_image_path(node)
-        return call("image-of", quote(path), quote(node.get("alt", "")))
+        path, width = self.builder.get_image(node)
+        width = f"width: {width:.0f}pt" if width else ""
+        return call("image-of", quote(path), quote(node.get("alt", "")), width)
 
     def inline_raw(self, node):
         return self.block_raw(node)
