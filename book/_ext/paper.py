@@ -84,18 +84,18 @@ class Paper(Builder):
             drawn = source.suffix == ".ipynb" and vector(name, source)
             path = drawn or path
             self.drawn.append(bool(drawn))
-        copy = Path(self.outdir, "images", path.name)
+        copy = Path(self.outdir, "images", f"{path.parent.name}-{path.name}")
         copy.parent.mkdir(exist_ok=True)
         if path.suffix != ".svg":
             shutil.copyfile(path, copy)
-            return f"/images/{path.name}", None
+            return f"/images/{copy.name}", None
         text = path.read_text(encoding="utf-8")
         if path.parent != FIGURES:
             width = UNIT * float(re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', text)[1])
             for generic, font in FONTS.items():
                 text = text.replace(f'"{generic}"', f'"{font}"')
         copy.write_text(text, encoding="utf-8")
-        return f"/images/{path.name}", width
+        return f"/images/{copy.name}", width
 
     # The book
 
@@ -126,6 +126,7 @@ class Paper(Builder):
                 text, sections = self.pages[docname]
                 body.append(text)
                 contents.append(self.entry(docname, sections))
+        logger.info("%d of %d figures are vectors", sum(self.drawn), len(self.drawn))
         indices = []
         for title, in_code in {"Index": False, "Names in code": True}.items():
             if found := self.index(in_code):

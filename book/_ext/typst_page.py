@@ -78,7 +78,7 @@ class TypstPage(ResolvedPage):
     ----------
     builder : Builder
         Has, beyond what a resolved page needs, `note_formula` and `note_link`, which hear of what
-        is to be converted and to be found, and `get_image`, the
+        is to be converted and to be found, the book's `title`, and `get_image`, the
         path of an image and, of a drawing, its width in points.
     docname : str
         The page, whose name is the first part of all its anchors.
@@ -133,6 +133,8 @@ class TypstPage(ResolvedPage):
         if not isinstance(node.parent, nodes.section):
             return ""  # boxes and tables have shown theirs
         number, title = self.section_number(node, self.level), self.inline(node).strip()
+        if self.level == 1 and title == escape(self.builder.title):
+            title = "Preface"  # the page that the book on the web begins with
         key = self.key(node.parent["ids"][0])
         first = [""] if self.level == 1 else []
         marks = self.anchors(node.parent, *first)

@@ -194,7 +194,7 @@ def test_every_directive_and_role_of_the_book_is_shown_on_paper(build):
         '#picture("Fig. 1.1", [#anchor("chapter#fig-map");The map of $ x $.])'.replace(
             "x $.", "x $\\."
         ),
-        '#image-of("/images/drawing.svg", "A map", width: 60pt);',
+        '-drawing.svg", "A map", width: 60pt);',
         '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table("2", ',
         '#box-of("algorithm", [#anchor("chapter#alg-q");Algorithm 1\\.1 Tables $ Q $])[',
         '#box-of("exercise", [#anchor("chapter#ex-one");Exercise 1\\.1 \\(Warm\\-up\\: one',
