@@ -10,8 +10,8 @@ from sphinx.errors import ExtensionError
 API = [1, 23, 1]  # of pandoc's own tree, in which formulas are handed over
 END = "// end of formula"
 
-# What pandoc reads but cannot say in Typst goes through by a name that nothing else has here.
-SMALL, LARGE = "\\overparen", "\\underparen"
+# What pandoc reads but cannot say in Typst goes through as accents that no formula has here.
+SMALL, LARGE = "\\breve", "\\grave"
 BARS = re.compile(r"\\([bB]igg?)m\s*(\\?.)")
 SCALED = re.compile(r"#scale\(x: (\d+)%, y: \1%\)\[(\\?.)\]")
 RENAMED = {"dot.circle": "dot.o"}  # by Typst, since pandoc learned its names
@@ -45,6 +45,8 @@ def arguments(tex: str, count: int) -> tuple[list[str], str]:
 
 def before(tex: str) -> str:
     """TeX as pandoc reads it: fractions of a forced size are marked, and bars get their space."""
+    if taken := re.search(r"\\(breve|grave)\b", tex):
+        raise ExtensionError(f"The accent {taken[0]} of {tex!r} is taken: see formulas.py.")
     tex = BARS.sub(r"\\;\\\1\2\\;", tex)
     while match := re.search(r"\\([td])frac(?![A-Za-z])", tex):
         parts, rest = arguments(tex[match.end() :], 2)
@@ -64,7 +66,7 @@ def after(typst: str) -> str:
     typst = SCALED.sub(fence, typst)
     for old, new in RENAMED.items():
         typst = typst.replace(old, new)
-    return typst.replace("overparen(", "inline(").replace("underparen(", "display(")
+    return typst.replace("breve(", "inline(").replace("grave(", "display(")
 
 
 def convert(formulas: Iterable[tuple[str, bool]]) -> dict[tuple[str, bool], str]:

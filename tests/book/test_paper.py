@@ -1,14 +1,18 @@
 """What each construct of a chapter becomes on paper, and that none of the book is missing."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
 
 import formulas
 import nbformat
+import numpy as np
 import paper
 import pytest
 from draw_figures import difference, digest, pictures, vector
+from matplotlib.image import imsave
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -253,6 +257,8 @@ def test_formulas_are_turned_into_typsts():
     assert list(made) == [inline, display]
     assert made[inline].startswith('$inline(1 / 2) class("opening", lr(\\(, size: #1.2em)) x_(')
     assert made[display] == "$ a & = 1\\\nb & dot.o 2 $"
+    with pytest.raises(Exception, match=r"accent .*breve"):
+        formulas.convert([(r"\breve x", False)])
     with pytest.raises(Exception, match=r"does not understand the formula .*\\unheard"):
         formulas.convert([(r"\unheard{x}", False)])
 
@@ -274,18 +280,20 @@ def test_a_small_book_becomes_a_pdf(build, tmp_path, monkeypatch):
     assert heads.count(2) >= 3  # the front, the chapter and the index
 
 
-PIXEL = (  # one pixel in black
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYGD4DwABBAEAX+XDSwAAAABJRU5E"
-    "rkJggg=="
-)
+def picture(shade):
+    """Of four pixels, in base64."""
+    file = io.BytesIO()
+    imsave(file, np.full((2, 2, 3), shade), format="png")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def test_a_vector_stands_for_a_figure_only_while_it_shows_the_same(tmp_path):
-    output = nbformat.v4.new_output("display_data", {"image/png": PIXEL})
+    output = nbformat.v4.new_output("display_data", {"image/png": picture(0.5)})
     drawn = code("plot()", output, mystnb={"figure": {"name": "fig-s", "caption": "S"}})
     notebook = nbformat.v4.new_notebook(cells=[drawn, code("more()", output)])
     assert [name for name, _, _ in pictures(notebook)] == ["fig-s"]
-    assert difference(PIXEL, PIXEL) == 0
+    assert difference(picture(0.5), picture(0.55)) == 0
+    assert difference(picture(0.5), picture(0.7)) == 1
     path = tmp_path / "chapter.ipynb"
     nbformat.write(notebook, path)
     (tmp_path / "fig-s.svg").write_text("<svg/>")
