@@ -14,7 +14,8 @@ END = "// end of formula"
 SMALL, LARGE = "\\breve", "\\grave"
 BARS = re.compile(r"\\([bB]igg?)m\s*(\\?.)")
 SCALED = re.compile(r"#scale\(x: (\d+)%, y: \1%\)\[(\\?.)\]")
-RENAMED = {"dot.circle": "dot.o"}  # by Typst, since pandoc learned its names
+# By Typst, since pandoc learned its names; and two spaces that pandoc rounds to whole letters.
+RENAMED = {"dot.circle": "dot.o", "#h(0em)": "thick", "#h(-1em)": "#h(-0.1667em)"}
 SIDES = {"(": "opening", "[": "opening", "{": "opening", ")": "closing", "]": "closing"}
 SIDES |= {"}": "closing", "|": "fence"}
 

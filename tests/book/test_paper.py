@@ -256,6 +256,8 @@ def test_formulas_are_turned_into_typsts():
     made = formulas.convert([inline, display, inline])
     assert list(made) == [inline, display]
     assert made[inline].startswith('$inline(1 / 2) class("opening", lr(\\(, size: #1.2em)) x_(')
+    assert " thick class(" in made[inline]
+    assert formulas.convert([(r"a\!b", False)])[r"a\!b", False] == "$a #h(-0.1667em) b$"
     assert made[display] == "$ a & = 1\\\nb & dot.o 2 $"
     with pytest.raises(Exception, match=r"accent .*breve"):
         formulas.convert([(r"\breve x", False)])
