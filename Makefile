@@ -1,6 +1,6 @@
-# make book | test | test-pages | test-rounding | test-rounding-SSE | test-rounding-AVX2 |
+# make book | pdf | test | test-pages | test-rounding | test-rounding-SSE | test-rounding-AVX2 |
 #      test-oldest | test-notebooks | test-assignments | execute | lab | bench | notebooks |
-#      assignments | clean
+#      assignments | slides-figures | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
@@ -22,7 +22,8 @@ ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 BROWSERS := chromium chromium-browser google-chrome
 
 .PHONY: book test test-pages test-rounding test-rounding-SSE test-rounding-AVX2 test-oldest
-.PHONY: test-notebooks test-assignments execute lab bench notebooks assignments clean
+.PHONY: test-notebooks test-assignments execute lab bench notebooks assignments pdf
+.PHONY: slides-figures clean
 
 book: .venv/installed
 	$(BIN)/jupyter-book build . --nitpick --warningiserror --keep-going
@@ -76,6 +77,15 @@ notebooks: .venv/installed
 	$(BIN)/jupyter-book build . --builder custom --custom-builder notebooks \
 	  --warningiserror --keep-going
 
+# The whole book as _build/paper/book.pdf. Figures that slides-figures has drawn are vectors in it.
+pdf: .venv/installed-pdf
+	$(BIN)/jupyter-book build . --builder custom --custom-builder paper \
+	  --warningiserror --keep-going
+
+# Every figure as a vector, _build/figures/NAME.svg, with its caption: runs the chapters once more.
+slides-figures: .venv/installed
+	$(ONE_THREAD) $(BIN)/python book/_ext/draw_figures.py $(NOTEBOOKS)
+
 # Runs all copies, or those named, as on Colab: newest versions, and only what they install.
 COPIES ?= _build/notebooks
 test-notebooks: notebooks
@@ -103,6 +113,10 @@ clean:
 	@echo "Installing into .venv (some minutes the first time)"
 	"$(PYTHON)" -m venv .venv
 	$(PIP) -e '.[book,test]'
+	touch $@
+
+.venv/installed-pdf: .venv/installed
+	$(PIP) -e '.[pdf]'
 	touch $@
 
 .venv/installed-bench: .venv/installed

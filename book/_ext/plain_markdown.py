@@ -8,7 +8,7 @@ directives, no roles, no footnotes, tags only where Markdown has nothing (`<deta
 import re
 
 from docutils import nodes
-from sphinx.errors import ExtensionError
+from resolved_page import ResolvedPage, formula_lines
 from sphinx.locale import admonitionlabels
 from sphinx.util.math import get_node_equation_number
 from sphinx_exercise.nodes import solution_node
@@ -41,52 +41,21 @@ def indent(text: str, first: str, others: str) -> str:
     return "\n".join([first + begin, *((others + line).rstrip() for line in lines)])
 
 
-class PlainMarkdown:
-    """Turns nodes of one resolved page into Markdown; `block` and `inline` are its two verbs.
+class PlainMarkdown(ResolvedPage):
+    """Turns nodes of one resolved page into Markdown.
 
     Parameters
     ----------
     builder : Builder
-        Has `fignumbers` and `secnumbers` of the page, as Sphinx's own builder of pages has, its
-        address `page`, and `get_image_uri`, where an image of the book is published.
+        Has, beyond what a resolved page needs, its address `page`, and `get_image_uri`, where an
+        image of the book is published.
     """
 
-    def __init__(self, builder):
-        self.builder = builder
-
-    def find(self, verb: str, node: nodes.Node):
-        for kind in type(node).__mro__:
-            if method := getattr(self, f"{verb}_{kind.__name__}", None):
-                return method(node)
-        raise ExtensionError(
-            f"A notebook for readers cannot show <{node.tagname}> of {node.source}:{node.line}: "
-            f"write it in plainer Markdown, or teach PlainMarkdown.{verb}_{type(node).__name__}."
-        )
-
-    def block(self, node: nodes.Node) -> str:
-        return self.find("block", node)
-
-    def blocks(self, siblings, between: str = "\n\n") -> str:
-        return between.join(filter(None, map(self.block, siblings)))
-
-    def inline(self, node: nodes.Node) -> str:
-        return "".join(self.find("inline", child) for child in node.children)
-
-    def number(self, node: nodes.Element) -> str:
-        """What the page prints before a title or caption: `Fig. 3.1`, `Exercise 2`, or nothing."""
-        kind = self.builder.env.get_domain("std").get_enumerable_node_type(node)
-        numbers = self.builder.fignumbers.get(kind, {}).get((node["ids"] or [None])[0])
-        if numbers is None:
-            return ""
-        number = self.builder.config.numfig_format[kind] % ".".join(map(str, numbers))
-        return number[0].upper() + number[1:]
+    product = "A notebook for readers"
 
     def heading(self, title: nodes.title, level: int) -> str:
-        numbers = self.builder.secnumbers
-        number = numbers.get("#" + title.parent["ids"][0]) or (
-            numbers.get("") if level == 1 else ()
-        )
-        number = ".".join(map(str, number or ())) + ". " if number else ""
+        number = self.section_number(title, level)
+        number = f"{number}. " if number else ""
         return f"{'#' * level} {number}{self.inline(title)}"
 
     # Blocks
@@ -96,13 +65,9 @@ class PlainMarkdown:
         return re.sub(r"^(\d*)([-+>.)]|#+)(?=\s)", r"\1\\\2", self.inline(node).strip())
 
     def block_math_block(self, node):
-        # As Sphinx does for a page: paragraphs are lines, and lines may be aligned.
-        lines = [line.strip() for line in node.astext().split("\n\n") if line.strip()]
+        tex = formula_lines(node)
         if node.get("nowrap"):
-            return "\n".join(lines)
-        tex = " \\\\\n".join(lines)
-        if re.search(r"\\\\|&", re.sub(r"\\begin\{(.*?)\}.*\\end\{\1\}", "", tex, flags=re.S)):
-            tex = f"\\begin{{aligned}}\n{tex}\n\\end{{aligned}}"
+            return tex
         tag = get_node_equation_number(self, node) if node["number"] else ""
         tag = f" \\tag{{{tag}}}" if tag else ""
         # Indented on one line, because notebooks take the marks of a quote or a list for formula.
