@@ -350,7 +350,7 @@ def patience(seeds=5):
         for beta in (0.97, 0.98):
             economy = Planner(beta=beta)
             if economy == Planner() and label == "PPO":
-                continue  # which is a row of `planner_ppo`
+                continue  # which is a row of `rates_planner_ppo`
             cells[f"{label}, {beta}"] = {
                 "kind": PPO,
                 "name": "planner",
@@ -378,3 +378,4 @@ PARTS |= {
         patience,
     )
 }
+PARTS = {f"rates_{name}": part for name, part in PARTS.items()}

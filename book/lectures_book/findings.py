@@ -267,8 +267,8 @@ def _lessons() -> dict[str, str]:
     tended = design["markets_auctioneer"]["auctioneer, Probing"]
     free = design["markets_auctioneer"]["rationing, low, Probing"]
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
-    usual = design["planner_ppo"]["default"]
-    alone = design["planner_ppo_switches"]["common shocks, comparisons off"]
+    usual = design["rates_planner_ppo"]["default"]
+    alone = design["rates_planner_ppo_switches"]["common shocks, comparisons off"]
 
     def less(name):
         return percent(100 * (1 - middle(quantity, name) / middle(spending, name)))
@@ -292,8 +292,8 @@ def _lessons() -> dict[str, str]:
         "limit-clipped": percent(middle(limit["clip"], "error")),
         "limit-squashed": percent(middle(limit["squash"], "error")),
         "settings-default": percent(middle(usual, "policy_error")),
-        "settings-worst": times("planner_ppo"),
-        "settings-longer": times("planner_ppo_longer"),
+        "settings-worst": times("rates_planner_ppo"),
+        "settings-longer": times("rates_planner_ppo_longer"),
         "settings-alone": whole(middle(alone, "policy_error") / middle(usual, "policy_error")),
     }
 
