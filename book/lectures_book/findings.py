@@ -84,7 +84,9 @@ def _front() -> dict[str, str]:
     societies, guesses = stored("equilibria")["history"], stored("equilibria")["guesses"]
     usual = societies["scatter 0.0515"]  # the chapter's own
     return {
-        "constant-loss": percent(constant["loss"]),
+        "constant-loss": printed(
+            "front/how_rules_are_judged", "dceffdc6: best constant share, without chance: #1"
+        ),
         "constant-error": percent(constant["policy_error"]),
         "constant-spread": percent(100 - constant["capital_spread"]),
         "precise-factor": factor(error["planner"], error["planner+common+differences"]),
