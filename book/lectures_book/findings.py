@@ -127,6 +127,7 @@ def _front() -> dict[str, str]:
         "which-low": share(usual["share_low"]),
         "which-high": share(usual["share_high"]),
         "which-middle": share(usual["share_middle"]),
+        "which-none": share(usual["share_elsewhere"]),
         "which-high-low-order": share(guesses["history, guess 24"]["share_high"]),
         "which-high-high-order": share(guesses["history, guess 46"]["share_high"]),
         "known-learned": percent(middle(half["constant cost"], "unlearned")),
@@ -266,6 +267,7 @@ def _lessons() -> dict[str, str]:
     spending = design["quantities_probing_spending"]["market, Probing, share"]
     quantity = design["quantities_probing_quantity"]["market, Probing, quantity"]
     rates = design["quantities_ppo_planner"]["planner, PPO, rate"]
+    traded = design["quantities_ppo_quantity"]["market, PPO, rate"]
     tended = design["markets_auctioneer"]["auctioneer, Probing"]
     free = design["markets_auctioneer"]["rationing, low, Probing"]
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
@@ -287,6 +289,7 @@ def _lessons() -> dict[str, str]:
         "units-spending": percent(middle(spending, "policy_error")),
         "units-quantity": percent(middle(quantity, "policy_error")),
         "units-rate": percent(middle(rates, "policy_error")),
+        "units-rate-market": percent(middle(traded, "policy_error")),
         "market-capital": percent(median(abs(row["capital_error"]) for row in tended)),
         "market-orders": whole(middle(free, "ordered")),
         "limit-below": percent(middle(limit[penalty(0.1)], "bound")),
