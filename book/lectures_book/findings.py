@@ -270,6 +270,7 @@ def _lessons() -> dict[str, str]:
     traded = design["quantities_ppo_quantity"]["market, PPO, rate"]
     tended = design["markets_auctioneer"]["auctioneer, Probing"]
     free = design["markets_auctioneer"]["rationing, low, Probing"]
+    chapter, run = "design/rates_and_algorithms", "rates-patience-run: "
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
     usual = design["rates_planner_ppo"]["default"]
     alone = design["rates_planner_ppo_switches"]["common shocks, comparisons off"]
@@ -299,6 +300,10 @@ def _lessons() -> dict[str, str]:
         "settings-default": percent(middle(usual, "policy_error")),
         "settings-worst": times("rates_planner_ppo"),
         "settings-longer": times("rates_planner_ppo_longer"),
+        "hasty-foretold": printed(chapter, run + "discounting by .97: #1"),
+        "hasty-measured": printed(chapter, run + "discounting by .97: #4"),
+        "ended-foretold": printed(chapter, run + "T = 50: saves #1"),
+        "ended-measured": printed(chapter, run + "T = 50: saves #4"),
         "settings-alone": whole(middle(alone, "policy_error") / middle(usual, "policy_error")),
     }
 
