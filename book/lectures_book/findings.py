@@ -270,6 +270,7 @@ def _lessons() -> dict[str, str]:
     traded = design["quantities_ppo_quantity"]["market, PPO, rate"]
     tended = design["markets_auctioneer"]["auctioneer, Probing"]
     free = design["markets_auctioneer"]["rationing, low, Probing"]
+    fee = design["markets_fee"]
     chapter, run = "design/rates_and_algorithms", "rates-patience-run: "
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
     usual = design["rates_planner_ppo"]["default"]
@@ -293,6 +294,8 @@ def _lessons() -> dict[str, str]:
         "units-rate-market": percent(middle(traded, "policy_error")),
         "market-capital": percent(median(abs(row["capital_error"]) for row in tended)),
         "market-orders": whole(middle(free, "ordered")),
+        "fee-ppo": f"{middle(fee['rationing, low with a fee, PPO'], 'ordered'):.2f}",
+        "fee-probing": f"{middle(fee['rationing, low with a fee, Probing'], 'ordered'):.2f}",
         "limit-below": percent(middle(limit[penalty(0.1)], "bound")),
         "limit-above": percent(middle(limit[penalty(10)], "bound")),
         "limit-clipped": percent(middle(limit["clip"], "error")),
