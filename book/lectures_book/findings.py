@@ -272,6 +272,7 @@ def _lessons() -> dict[str, str]:
     free = design["markets_auctioneer"]["rationing, low, Probing"]
     fee = design["markets_fee"]
     chapter, run = "design/rates_and_algorithms", "rates-patience-run: "
+    same = design["constraints_same_noise"]
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
     usual = design["rates_planner_ppo"]["default"]
     alone = design["rates_planner_ppo_switches"]["common shocks, comparisons off"]
@@ -299,7 +300,7 @@ def _lessons() -> dict[str, str]:
         "limit-below": percent(middle(limit[penalty(0.1)], "bound")),
         "limit-above": percent(middle(limit[penalty(10)], "bound")),
         "limit-clipped": percent(middle(limit["clip"], "error")),
-        "limit-squashed": percent(middle(limit["squash"], "error")),
+        "limit-squashed": percent(middle(same["squash, noise x1"], "error")),
         "settings-default": percent(middle(usual, "policy_error")),
         "settings-worst": times("rates_planner_ppo"),
         "settings-longer": times("rates_planner_ppo_longer"),
