@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from lectures_lib.economies import MarkovChain, Monopolist, Planner
+from lectures_lib.economies import BrockMirman, MarkovChain, Monopolist, Planner
 
 #: Whose calibration is used as long as no number has been entered.
 EXAMPLE = 0
@@ -80,4 +80,16 @@ def my_planner(number: Any, n_households: int = 1, n_goods: int = 1) -> Planner:
         phi=pick(number, "phi", (0.4, 0.5, 0.6, 0.7, 0.8)),
         idiosyncratic=MarkovChain.symmetric((1 - own, 1 + own), stay=0.9),
         aggregate=MarkovChain.symmetric((1 - common, 1 + common), stay=0.85),
+    )
+
+
+def my_saver(number: Any) -> BrockMirman:
+    """The growth model whose number this is."""
+    common = pick(number, "common", (0.06, 0.08, 0.1, 0.12, 0.14))
+    return BrockMirman(
+        alpha=pick(number, "alpha", (0.3, 0.32, 0.34, 0.36, 0.38, 0.4)),
+        beta=pick(number, "beta", (0.91, 0.92, 0.93, 0.94, 0.95)),
+        aggregate=MarkovChain.symmetric(
+            (1 - common, 1 + common), stay=pick(number, "stay", (0.8, 0.85, 0.9))
+        ),
     )
