@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from lectures_lib.economies import BrockMirman, MarkovChain, Monopolist, Planner
+from lectures_lib.economies import Bertrand, BrockMirman, MarkovChain, Monopolist, Planner
 
 #: Whose calibration is used as long as no number has been entered.
 EXAMPLE = 0
@@ -92,4 +92,15 @@ def my_saver(number: Any) -> BrockMirman:
         aggregate=MarkovChain.symmetric(
             (1 - common, 1 + common), stay=pick(number, "stay", (0.8, 0.85, 0.9))
         ),
+    )
+
+
+def my_market(number: Any) -> Bertrand:
+    """The two firms whose number this is: 7 prices, and a memory of one period."""
+    return Bertrand(
+        beta=pick(number, "beta", (0.8, 0.85, 0.9, 0.95)),
+        quality=tuple(pick(number, f"quality {i}", (1.9, 2.0, 2.1)) for i in (1, 2)),
+        cost=tuple(pick(number, f"cost {i}", (0.95, 1.0, 1.05)) for i in (1, 2)),
+        mu=pick(number, "mu", (0.2, 0.25, 0.3, 0.35)),
+        n_prices=7,
     )

@@ -21,10 +21,12 @@ import traceback
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from .build import BUILT, HERE, master
+
+if TYPE_CHECKING:
+    import nbformat
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def read(submission: Path) -> nbformat.NotebookNode:
     ValueError
         If a zip file holds no notebook, or several.
     """
+    import nbformat  # only here: it takes longer than a grade
+
     if submission.suffix != ".zip":
         return nbformat.read(submission, as_version=4)
     with zipfile.ZipFile(submission) as file:
