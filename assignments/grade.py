@@ -190,6 +190,15 @@ def rounds(planted: list[Change]) -> list[list[Change]]:
     return made
 
 
+def possible(autograder: Path) -> dict[str, float]:
+    """What each question is worth, by the tests in the folder that `build` has made."""
+    from otter.test_files.exception_test import ExceptionTestFile
+
+    files = sorted((autograder / "tests").glob("*.py"))
+    tests = [ExceptionTestFile.from_file(str(path)) for path in files]
+    return {test.name: float(test.possible) for test in tests}
+
+
 def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade:
     """The same tests without a kernel, in the fork of a process that has imported everything.
 
