@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from lectures_lib.economies import MarkovChain, Monopolist, Planner
+from lectures_lib.economies import Bertrand, BrockMirman, MarkovChain, Monopolist, Planner
 
 #: Whose calibration is used as long as no number has been entered.
 EXAMPLE = 0
@@ -80,4 +80,27 @@ def my_planner(number: Any, n_households: int = 1, n_goods: int = 1) -> Planner:
         phi=pick(number, "phi", (0.4, 0.5, 0.6, 0.7, 0.8)),
         idiosyncratic=MarkovChain.symmetric((1 - own, 1 + own), stay=0.9),
         aggregate=MarkovChain.symmetric((1 - common, 1 + common), stay=0.85),
+    )
+
+
+def my_saver(number: Any) -> BrockMirman:
+    """The growth model whose number this is."""
+    common = pick(number, "common", (0.06, 0.08, 0.1, 0.12, 0.14))
+    return BrockMirman(
+        alpha=pick(number, "alpha", (0.3, 0.32, 0.34, 0.36, 0.38, 0.4)),
+        beta=pick(number, "beta", (0.91, 0.92, 0.93, 0.94, 0.95)),
+        aggregate=MarkovChain.symmetric(
+            (1 - common, 1 + common), stay=pick(number, "stay", (0.8, 0.85, 0.9))
+        ),
+    )
+
+
+def my_market(number: Any) -> Bertrand:
+    """The two firms whose number this is: 7 prices, and a memory of one period."""
+    return Bertrand(
+        beta=pick(number, "beta", (0.8, 0.85, 0.9, 0.95)),
+        quality=tuple(pick(number, f"quality {i}", (1.9, 2.0, 2.1)) for i in (1, 2)),
+        cost=tuple(pick(number, f"cost {i}", (0.95, 1.0, 1.05)) for i in (1, 2)),
+        mu=pick(number, "mu", (0.2, 0.25, 0.3, 0.35)),
+        n_prices=7,
     )

@@ -1,7 +1,18 @@
 """A calibration of one's own."""
 
 import pytest
-from course import EXAMPLE, entered, my_firm, my_planner, pick, place, shuffled, written
+from course import (
+    EXAMPLE,
+    entered,
+    my_firm,
+    my_market,
+    my_planner,
+    my_saver,
+    pick,
+    place,
+    shuffled,
+    written,
+)
 
 
 def test_places_are_those_that_were_handed_out_in_earlier_years():
@@ -12,7 +23,11 @@ def test_places_are_those_that_were_handed_out_in_earlier_years():
 def test_students_have_calibrations_of_their_own():
     firms = {repr(my_firm(number)) for number in range(200)}
     economies = {repr(my_planner(number)) for number in range(200)}
-    assert len(firms) > 190 and len(economies) > 190
+    markets = {repr(my_market(number)) for number in range(40)}
+    savers = {repr(my_saver(number)) for number in range(200)}
+    assert len(firms) > 190 and len(economies) > 190 and len(markets) > 35
+    # Of 450 calibrations of the growth model 200 students have about 160 in expectation.
+    assert len(savers) > 140
 
 
 def test_no_place_is_drawn_much_more_often_than_others():
@@ -32,6 +47,7 @@ def test_an_order_holds_every_option_once():
 def test_who_has_entered_no_number_has_the_example(blank):
     assert not entered(blank)
     assert my_firm(blank) == my_firm(EXAMPLE) and my_planner(blank, 2) == my_planner(EXAMPLE, 2)
+    assert my_saver(blank) == my_saver(EXAMPLE) and my_market(blank) == my_market(EXAMPLE)
 
 
 def test_blanks_are_noticed(capsys):
