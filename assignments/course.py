@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from lectures_lib.economies import MarkovChain, Monopolist, Planner
+from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
 
 #: Whose calibration is used as long as no number has been entered.
 EXAMPLE = 0
@@ -80,4 +80,25 @@ def my_planner(number: Any, n_households: int = 1, n_goods: int = 1) -> Planner:
         phi=pick(number, "phi", (0.4, 0.5, 0.6, 0.7, 0.8)),
         idiosyncratic=MarkovChain.symmetric((1 - own, 1 + own), stay=0.9),
         aggregate=MarkovChain.symmetric((1 - common, 1 + common), stay=0.85),
+    )
+
+
+def my_market(number: Any, n_households: int = 1, **changes: Any) -> Market:
+    """The market of one good that has the parameters of :func:`my_planner`; profits leave."""
+    planner = my_planner(number)
+    names = ("alpha", "beta", "delta", "phi", "idiosyncratic", "aggregate")
+    same = {name: getattr(planner, name) for name in names}
+    return Market(n_households, **(same | changes))
+
+
+def my_growth(number: Any) -> BrockMirman:
+    """The growth model whose number this is: full depreciation, a slump and a boom."""
+    slump = pick(number, "slump", (0.8, 0.84, 0.88))
+    boom = pick(number, "boom", (1.1, 1.14, 1.18))
+    out, back = pick(number, "leave", ((0.3, 0.1), (0.25, 0.1), (0.2, 0.08), (0.1, 0.25)))
+    chances = ((round(1 - out, 2), out), (back, round(1 - back, 2)))
+    return BrockMirman(
+        alpha=pick(number, "alpha", (0.26, 0.28, 0.3, 0.32, 0.34, 0.36)),
+        beta=pick(number, "beta", (0.94, 0.95, 0.96, 0.97)),
+        aggregate=MarkovChain((slump, boom), chances),
     )
