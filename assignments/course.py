@@ -9,7 +9,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from lectures_lib.economies import BrockMirman, Market, MarkovChain, Monopolist, Planner
+from lectures_lib.economies import (
+    BrockMirman,
+    Externality,
+    Market,
+    MarkovChain,
+    Monopolist,
+    Planner,
+)
 
 #: Whose calibration is used as long as no number has been entered.
 EXAMPLE = 0
@@ -102,3 +109,18 @@ def my_growth(number: Any) -> BrockMirman:
         beta=pick(number, "beta", (0.94, 0.95, 0.96, 0.97)),
         aggregate=MarkovChain((slump, boom), chances),
     )
+
+
+def my_externality(number: Any, **changes: Any) -> Externality:
+    """The economy with a threshold whose number this is: three steady states, no luck."""
+    planner = my_planner(number)
+    gain = pick(number, "gain", (1.4, 1.5, 1.6, 1.7))
+    # The steady states lie between those without spillovers and with all of them.
+    top = (1 + gain) ** (1 / (2 - planner.alpha))
+    between = pick(number, "place", (0.48, 0.51, 0.54))
+    threshold = round(planner.efficient_capital * top**between, 1)
+    same = {name: getattr(planner, name) for name in ("alpha", "beta", "delta", "phi")}
+    same["width"] = round(threshold / pick(number, "width", (18, 20, 22)), 2)
+    sure = MarkovChain((1.0,), ((1.0,),))
+    fixed = {"gain": gain, "threshold": threshold, "idiosyncratic": sure, "aggregate": sure}
+    return Externality(**(same | fixed | changes))
