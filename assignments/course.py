@@ -100,8 +100,8 @@ def my_market(number: Any, n_households: int = 1, **changes: Any) -> Market:
 
 def my_growth(number: Any) -> BrockMirman:
     """The growth model whose number this is: full depreciation, a slump and a boom."""
-    slump = pick(number, "slump", (0.8, 0.84, 0.88))
-    boom = pick(number, "boom", (1.1, 1.14, 1.18))
+    slump = pick(number, "slump", (0.8, 0.82, 0.84, 0.86, 0.88))
+    boom = pick(number, "boom", (1.1, 1.12, 1.14, 1.16, 1.18))
     out, back = pick(number, "leave", ((0.3, 0.1), (0.25, 0.1), (0.2, 0.08), (0.1, 0.25)))
     chances = ((round(1 - out, 2), out), (back, round(1 - back, 2)))
     return BrockMirman(
