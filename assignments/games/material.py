@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from course import my_market, pick, shuffled
+from course import my_duopoly, pick, shuffled
 
 from lectures_lib.plotting import COLOURS
 
@@ -98,7 +98,7 @@ def my_two_step(number):
 
 def mystery(number):
     """For each letter, rules (states, 2) for your market and the state in which they rest."""
-    market = my_market(number)
+    market = my_duopoly(number)
     r, n = price_table(market), market.n_prices
     high = np.unravel_index(r.sum(2).argmax(), (n, n))
     best = (r[..., 0] >= r[..., 0].max(0)) & (r[..., 1] >= r[..., 1].max(1, keepdims=True))
@@ -117,7 +117,7 @@ def mystery(number):
 
 def draw_mystery(number, cases):
     """Prices of both firms, of which the first departs once: to the best price below its own."""
-    market = my_market(number)
+    market = my_duopoly(number)
     r, n, prices = price_table(market), market.n_prices, np.array(market.prices)
     _, axes = plt.subplots(2, 2, sharex=True, sharey=True, figsize=(8, 5))
     for (letter, (rules, state)), ax in zip(cases.items(), axes.flat, strict=True):
