@@ -18,12 +18,12 @@ from lectures_lib.economies import MarkovChain, Planner
 from lectures_lib.economies.capital import CapitalState
 from lectures_lib.solvers import solve, steady_state
 
-RISK_AVERSIONS = (1.0, 2.0, 3.0, 4.0, 5.0)
+RISK_AVERSIONS = (1.0, 1.5, 2.0, 2.5, 3.0)
 #: By how much common productivity is above or below its mean of one.
-LUCK = (0.1, 0.2, 0.3, 0.4)
+LUCK = (0.1, 0.15, 0.2, 0.25, 0.3)
 #: Capital relative to its steady state, where rules and densities are stored.
-CAPITAL = np.linspace(0.6, 1.5, 46)
-FINE = np.linspace(np.log(0.45), np.log(1.7), 1201)
+CAPITAL = np.linspace(0.6, 1.9, 53)
+FINE = np.linspace(np.log(0.45), np.log(2.2), 1201)
 
 
 def calibrated(risk_aversion: float, luck: float) -> Planner:
@@ -61,9 +61,7 @@ def long_run(solution, economy) -> np.ndarray:
         for step, weight in ((0, 1 - place % 1), (1, place % 1)):
             chance = weight * chances[:, after][:, None]
             entries.append((chance, begin, after * n + left + step))
-    chance, begin, end = (
-        np.concatenate([np.ravel(x) for x in xs]) for xs in zip(*entries, strict=True)
-    )
+    chance, begin, end = (np.stack(x).ravel() for x in zip(*entries, strict=True))
     moves = sparse.csc_matrix((chance, (end, begin)), shape=(4 * n, 4 * n))
     # One of the equations says the same as the others: probabilities add up to one in its place.
     system = sparse.vstack([(moves - sparse.identity(4 * n))[:-1], np.ones((1, 4 * n))])
