@@ -9,7 +9,6 @@ const LINES = { domainColor: "currentColor", tickColor: "currentColor", gridColo
 const WORDS = { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" };
 const LOOK = {
   background: null,
-  font: "inherit",
   view: { stroke: null },
   axis: { ...LINES, ...WORDS, gridOpacity: 0.15, labelColor: "currentColor", titleColor: "currentColor" },
   legend: { ...WORDS, labelColor: "currentColor", titleColor: "currentColor", orient: "top" },
@@ -17,14 +16,17 @@ const LOOK = {
   text: { fill: "currentColor" },
 };
 
-function fit(spec, room) {
+function fit(spec, room, font) {
+  const narrow = room < NARROW;
+  // By name, since letters are measured before they are drawn.
+  const config = { ...LOOK, font, legend: { ...LOOK.legend, columns: narrow ? 2 : 4 } };
   if (!spec.concat) {
-    return { ...spec, width: room, autosize: { type: "fit-x", contains: "padding" }, config: LOOK };
+    return { ...spec, width: room, autosize: { type: "fit-x", contains: "padding" }, config };
   }
-  const columns = room < NARROW ? 1 : spec.concat.length;
+  const columns = narrow ? 1 : spec.concat.length;
   const width = Math.floor(room / columns) - BESIDE;
   const concat = spec.concat.map((view) => ({ ...view, width }));
-  return { ...spec, columns, concat, config: LOOK };
+  return { ...spec, columns, concat, config };
 }
 
 function add(parent, tag, properties) {
@@ -50,7 +52,8 @@ class Explorable {
     this.room = this.place.clientWidth;
     this.view?.finalize();
     this.controls.replaceChildren();
-    const { spec } = vegaLite.compile(fit(this.spec, this.room));
+    const { fontFamily } = getComputedStyle(this.place);
+    const { spec } = vegaLite.compile(fit(this.spec, this.room, fontFamily));
     for (const signal of spec.signals) {
       if (signal.name in this.chosen) signal.value = this.chosen[signal.name];
       if (signal.bind) signal.bind.element = this.controls;

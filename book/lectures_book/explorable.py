@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import matplotlib.pyplot as plt
 from IPython.core.interactiveshell import InteractiveShell
@@ -37,18 +38,21 @@ def slider(name: str, label: str, first: float, last: float, step: float, value:
     return {"name": name, "value": value, "bind": bind}
 
 
-def choice(name: str, label: str, options: Mapping[str, str] | Sequence[str]) -> dict:
-    """A parameter with a list to choose from, which starts at its first entry.
+def choice(name: str, label: str, options: Mapping | Sequence, value=None) -> dict:
+    """A parameter with a list to choose from.
 
     Parameters
     ----------
-    options : mapping or sequence of str
-        Values; of a mapping, each with what readers see in its place.
+    options : mapping or sequence
+        Strings or numbers; of a mapping, each with what readers see in its place.
+    value : optional
+        The one with which it starts, if not the first.
     """
     bind = {"input": "select", "name": label, "options": list(options)}
     if isinstance(options, Mapping):
         bind["labels"] = list(options.values())
-    return {"name": name, "value": bind["options"][0], "bind": bind}
+    value = bind["options"][0] if value is None else value
+    return {"name": name, "value": value, "bind": bind}
 
 
 def records(rows: Sequence[Mapping]) -> dict:
@@ -57,7 +61,7 @@ def records(rows: Sequence[Mapping]) -> dict:
     Parameters
     ----------
     rows : sequence of mapping
-        All with the keys of the first.
+        All with the keys of the first, and with numbers where it has numbers.
 
     Examples
     --------
@@ -68,7 +72,9 @@ def records(rows: Sequence[Mapping]) -> dict:
     lines = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     lines.writeheader()
     lines.writerows(rows)
-    return {"values": text.getvalue(), "format": {"type": "csv"}}
+    # Left to itself Vega-Lite takes numbers for words where it puts them in an order.
+    parse = {key: "number" for key, x in rows[0].items() if isinstance(x, Real)}
+    return {"values": text.getvalue(), "format": {"type": "csv", "parse": parse}}
 
 
 def explorable(figure: Figure, spec: Mapping) -> None:
