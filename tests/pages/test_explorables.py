@@ -158,7 +158,7 @@ def test_lines_at_a_point_of_the_grid_are_those_of_the_specification(address, br
     tab.wait_for_timeout(200)
     assert float(slider.input_value()) == 2 and float(luck.input_value()) == 0.2
     last = [x for x in rows if (float(x["aversion"]), float(x["luck"])) == (2, 0.2)][-1]
-    share = [key for key in last if "boom" in key and "high" in key][0]
+    share = next(key for key in last if "boom" in key and "high" in key)
     # The line's last point, on an axis that begins at zero.
     drawn = tab.evaluate(
         """() => [...document.querySelectorAll(".explorable-picture svg .mark-line path")]
