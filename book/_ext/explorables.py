@@ -39,7 +39,7 @@ def write(spec: dict) -> str:
     # The address of its schema is for editors, and no text may end the script.
     text = json.dumps({key: value for key, value in spec.items() if key != "$schema"})
     text = text.replace("<", "\\u003c")
-    return f'<div class="{CLASS}"><script type="application/json">{text}</script></div>'
+    return f'<script type="application/json">{text}</script>'
 
 
 def write_into_page(app, doctree, docname):
@@ -55,6 +55,7 @@ def write_into_page(app, doctree, docname):
             continue
         image = images[0]
         spec = {"description": image["alt"], **found[cell["cell_index"]]}
+        # With a class it is written as a division of its own.
         node = nodes.raw("", write(spec), format="html", classes=[CLASS])
         image.parent.insert(image.parent.index(image) + 1, node)
 
