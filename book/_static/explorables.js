@@ -66,7 +66,9 @@ class Explorable {
     for (const { name, bind } of spec.signals) {
       if (bind) this.view.addSignalListener(name, (_, value) => (this.chosen[name] = value));
     }
-    const say = () => (this.words.textContent = this.view.signal("says"));
+    const say = () => {
+      this.words.textContent = this.view.signal("says").replaceAll(" %", "\u00a0%");
+    };
     this.view.addSignalListener("says", say);
     this.view.runAsync().then(say);
   }
