@@ -149,23 +149,32 @@ def test_lines_at_a_point_of_the_grid_are_those_of_the_specification(address, br
     tab.goto(address + next(name for name in PAGES if "framework" in name))
     tab.wait_for_selector(DRAWN)
     spec = json.loads(tab.locator("div.explorable script").text_content())
-    (table, *_) = (view["data"]["values"] for view in spec["concat"])
-    rows = list(csv.DictReader(io.StringIO(table)))
+    rules, long_run = (
+        list(csv.DictReader(io.StringIO(view["data"]["values"]))) for view in spec["concat"]
+    )
     (slider, luck) = controls(tab)
     slider.focus()
-    for _ in range(20):  # twenty steps of .05 are one grid point and another
-        tab.keyboard.press("ArrowRight")
+    for key in ["ArrowRight"] * 30 + ["ArrowLeft"] * 10:  # and back to 2, a point of the grid
+        tab.keyboard.press(key)
     tab.wait_for_timeout(200)
     assert float(slider.input_value()) == 2 and float(luck.input_value()) == 0.2
-    last = [x for x in rows if (float(x["aversion"]), float(x["luck"])) == (2, 0.2)][-1]
-    share = next(key for key in last if "boom" in key and "high" in key)
-    # The line's last point, on an axis that begins at zero.
-    drawn = tab.evaluate(
-        """() => [...document.querySelectorAll(".explorable-picture svg .mark-line path")]
-          .map((e) => +e.getAttribute("d").split(",").pop())"""
+    rules, long_run = (
+        [x for x in rows if (float(x["aversion"]), float(x["luck"])) == (2, 0.2)]
+        for rows in (rules, long_run)
     )
-    low, high = spec["concat"][0]["encoding"]["y"]["scale"]["domain"]
-    height = spec["concat"][0]["height"]
-    found = [low + (high - low) * (1 - y / height) for y in drawn]
-    assert min(abs(x - float(last[share])) for x in found) < 0.02
+    heights = tab.evaluate(
+        """() => [".mark-line", ".mark-area"].map((mark) =>
+          [...document.querySelectorAll(`.explorable-picture svg ${mark} path`)].map(
+            (e) => [...e.getAttribute("d").matchAll(/[ML][^,]+,([^ML]+)/g)].map((y) => +y[1])))"""
+    )
+
+    def shown(pixels, view):
+        low, high = spec["concat"][view]["encoding"]["y"]["scale"]["domain"]
+        return low + (high - low) * (1 - pixels / spec["concat"][view]["height"])
+
+    names = [key for key in rules[0] if key not in ("aversion", "luck", "capital")]
+    first = sorted(shown(line[0], 0) for line in heights[0])
+    assert first == pytest.approx(sorted(float(rules[0][name]) for name in names), abs=0.01)
+    top = shown(min(heights[1][0]), 1)
+    assert top == pytest.approx(max(float(x["often"]) for x in long_run), abs=0.01)
     tab.close()
