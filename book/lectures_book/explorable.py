@@ -24,6 +24,7 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 #: The name of the parameter that says in a sentence what is seen.
 SAYS = "says"
 MOST = 200_000  # bytes
+ALONE, BESIDE = 480, 280  # pixels of a view's width in a notebook; a page fits them to its column
 
 
 def slider(name: str, label: str, first: float, last: float, step: float, value: float) -> dict:
@@ -103,6 +104,8 @@ def explorable(figure: Figure, spec: Mapping) -> None:
     if not any("bind" in param for param in params):
         raise ValueError("Nothing can be moved: add a parameter made by `slider` or `choice`.")
     spec = {"$schema": SCHEMA} | json.loads(json.dumps(spec))
+    for view in spec.get("concat", [spec]):
+        view.setdefault("width", BESIDE if "concat" in spec else ALONE)
     size = len(json.dumps(spec))
     if size > MOST:
         raise ValueError(

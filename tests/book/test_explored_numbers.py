@@ -166,4 +166,4 @@ def test_shares_of_societies_are_the_stored_ones():
     kept = [np.round([row[end] for end in ENDS], 6).T.tolist() for row in rows]
     assert found == sorted(kept)
     assert len(values["said"]) == len(cells)
-    assert {x["x"] for x in lines if x["dash"] == "3,3"} == {lines[0]["x"]}
+    assert {x["x"] for x in lines if x["dash"] == "dotted"} == {lines[0]["x"]}
