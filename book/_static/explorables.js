@@ -43,8 +43,8 @@ class Explorable {
     this.words = add(place, "p", { className: "explorable-says" });
     this.words.setAttribute("aria-live", "polite");
     this.chosen = {};
+    this.room = 0;
     place.parentElement.classList.add("is-explorable");
-    this.draw();
     new ResizeObserver(() => this.redraw()).observe(place);
   }
 
@@ -74,8 +74,9 @@ class Explorable {
   }
 
   redraw() {
-    // A scrollbar that comes or goes is no reason.
-    if (Math.abs(this.place.clientWidth - this.room) > 20) this.draw();
+    // A scrollbar that comes or goes is no reason, and on paper or in a closed box there is no room.
+    const room = this.place.clientWidth;
+    if (room && Math.abs(room - this.room) > 20) this.draw();
   }
 }
 
