@@ -44,7 +44,6 @@ class Explorable {
     this.words.setAttribute("aria-live", "polite");
     this.chosen = {};
     this.room = 0;
-    place.parentElement.classList.add("is-explorable");
     new ResizeObserver(() => this.redraw()).observe(place);
   }
 
@@ -70,7 +69,10 @@ class Explorable {
       this.words.textContent = this.view.signal("says").replaceAll(" %", "\u00a0%");
     };
     this.view.addSignalListener("says", say);
-    this.view.runAsync().then(say);
+    this.view.runAsync().then(() => {
+      say();
+      this.place.parentElement.classList.add("is-explorable"); // from now on it can be seen
+    });
   }
 
   redraw() {
