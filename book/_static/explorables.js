@@ -19,7 +19,12 @@ const LOOK = {
 function fit(spec, room, font) {
   const narrow = room < NARROW;
   // By name, since letters are measured before they are drawn.
-  const config = { ...LOOK, font, legend: { ...LOOK.legend, columns: narrow ? 2 : 4 } };
+  const config = {
+    ...LOOK,
+    font,
+    axisX: narrow ? { titleAnchor: "end" } : {}, // long titles end where the axis does
+    legend: { ...LOOK.legend, columns: narrow ? 2 : 4 },
+  };
   if (!spec.concat) {
     return { ...spec, width: room, autosize: { type: "fit-x", contains: "padding" }, config };
   }
@@ -71,6 +76,9 @@ class Explorable {
     this.view.addSignalListener("says", say);
     this.view.runAsync().then(() => {
       say();
+      // One image with one text, and the sentence; hundreds of points are not read aloud.
+      this.picture.setAttribute("role", "img");
+      this.picture.firstElementChild.setAttribute("aria-hidden", "true");
       this.place.parentElement.classList.add("is-explorable"); // from now on it can be seen
     });
   }
