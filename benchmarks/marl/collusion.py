@@ -136,10 +136,12 @@ def summary(agent, found, seconds) -> dict:
     return row
 
 
-def row(market, sessions, first=0, **settings) -> dict:
-    """Learn and judge."""
+def row(market, sessions, first=0, each=False, **settings) -> dict:
+    """Learn and judge; if asked for, with what each session comes to."""
     agent, seconds = learned(market, sessions, first, **settings)
-    return summary(agent, outcomes(market, agent), seconds)
+    found = outcomes(market, agent)
+    of_each = {"gains": found["gain"], "departures": found["departure"]} if each else {}
+    return summary(agent, found, seconds) | {k: rounded(x) for k, x in of_each.items()}
 
 
 # ---------------------------------------------------------------------- after a departure
@@ -208,19 +210,19 @@ def baseline(sessions=1000):
 
 
 def grid(sessions=20):
-    """Step sizes and rates at which exploration falls, ten of each."""
+    """Step sizes and rates at which exploration falls, ten of each, and each cell's sessions."""
     cells = {
         f"alpha {rate:.3f}, beta {decay:.1e}": {"rate": float(rate), "decay": float(decay)}
         for rate in RATES
         for decay in DECAYS
     }
-    for label, found in _rows(sessions, cells):
+    for label, found in _rows(sessions, cells, each=True):
         yield label, cells[label] | found
 
 
-def _rows(sessions, changes):
+def _rows(sessions, changes, **how):
     """A row for each change of the paper's market or settings."""
-    base = {"market": MARKET, "sessions": sessions}
+    base = {"market": MARKET, "sessions": sessions, **how}
     return swept(row, {label: base | own for label, own in changes.items()})
 
 

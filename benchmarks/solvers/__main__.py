@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import accuracy, games
+from . import accuracy, calibrated, games
 
-PARTS = accuracy.PARTS | games.PARTS
+PARTS = accuracy.PARTS | games.PARTS | calibrated.PARTS
 
 if __name__ == "__main__":
     run("solvers", __doc__, PARTS)
