@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import paper
 import pytest
-from draw_figures import difference, digest, pictures, vector
+from draw_figures import difference, digest, is_drawn, pictures, vector
 from matplotlib.image import imsave
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -125,7 +125,8 @@ This.
 """
 
 # They need the book's results and notebooks; their words and tables are made of what is tested.
-OF_THE_BOOK = {"finding", "running-time", "running-times", "planner-learners"}
+OF_THE_BOOK = {"finding", "running-time", "running-times", "planner-learners", "results-table"}
+OF_THE_BOOK |= {"index-of-predictions"}
 
 BIB = "@book{judd, author={Kenneth Judd}, title={Numerical Methods}, publisher={MIT}, year=1998}"
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 50" font-family="sans-serif"/>'
@@ -301,11 +302,13 @@ def test_a_vector_stands_for_a_figure_only_while_it_shows_the_same(tmp_path):
     (tmp_path / "fig-s.svg").write_text("<svg/>")
 
     def found(**changed):
-        known = {"code": digest(notebook), "differs": 0.0} | changed
+        known = {"stored": digest(picture(0.5)), "differs": 0.0} | changed
         (tmp_path / "figures.json").write_text(json.dumps({"fig-s": known}))
         return vector("fig-s", path, tmp_path)
 
     assert found() == tmp_path / "fig-s.svg"
-    assert found(code="of yesterday") is None
     assert found(differs=0.5) is None
+    assert is_drawn(path, tmp_path), "and said to differ, which another run would not mend"
+    assert found(stored="of yesterday") is None
+    assert not is_drawn(path, tmp_path)
     assert vector("fig-other", path, tmp_path) is None
