@@ -41,6 +41,7 @@ class Paper(Builder):
         self.anchors, self.links = set(), {}
         self.formulas, self.pages = {}, {}
         self.references = set()  # pages that describe the package
+        self.members = set()  # places of names that stand with the class that they belong to
         self.drawn = []  # of each figure, whether it is a vector
 
     def get_outdated_docs(self):
@@ -199,7 +200,8 @@ class Paper(Builder):
                 for name, (first, below, _) in entries
                 if name not in hyphenated
                 for level, word, links in [("0", name, first), *(("1", *of) for of in below)]
-                if self.is_in_code([*first, *(link for _, links in below for link in links)])
+                if not self.is_member(links)
+                and self.is_in_code([*first, *(link for _, links in below for link in links)])
                 == in_code
             ]
             if lines:
@@ -208,6 +210,9 @@ class Paper(Builder):
 
     def is_in_code(self, links) -> bool:
         return all(uri.partition("#")[0] in self.references for _, uri in links)
+
+    def is_member(self, links) -> bool:
+        return bool(links) and all(uri in self.members for _, uri in links)
 
     def places(self, links) -> str:
         keys = [uri if "#" in uri else f"{uri}#" for _, uri in links]

@@ -19,6 +19,8 @@ FORMULA = "\ue000{}\ue001"
 HIDDEN_CODE = ("input", "input+output", "all")
 HIDDEN_OUTPUT = ("output", "input+output", "all")
 LONG = 20  # letters from which on a name in code may break
+FITTING = 92  # letters that a line of a table holds, with three for each gap between columns
+NARROW = 16  # letters of a column that breaks no line
 
 
 def escape(text: str) -> str:
@@ -66,6 +68,25 @@ class HTMLTable(html.parser.HTMLParser):
             self.rows[-1][-1] += data
         elif data.strip():
             self.unknown.add(data)
+
+
+def column_widths(rows: list[list[str]]) -> list[str]:
+    """Of a table's columns: what each takes or, where lines have to break, shares of the room.
+
+    Columns with more to say get more of it, as the mean square of their lengths has it.
+    """
+    columns = list(zip(*rows, strict=True))
+    longest = [max(map(len, column)) for column in columns]
+    if sum(longest) + 3 * len(columns) <= FITTING:
+        return ["auto"] * len(columns)
+    room = FITTING - 3 * len(columns) - sum(most for most in longest if most <= NARROW)
+    means = [(sum(len(cell) ** 2 for cell in column) / len(column)) ** 0.5 for column in columns]
+    total = sum(mean for mean, most in zip(means, longest, strict=True) if most > NARROW)
+    words = [max(map(len, " ".join(column).split()), default=0) for column in columns]
+    return [
+        "auto" if most <= NARROW else f"{max(room * mean / total, word + 2):.0f}fr"
+        for most, mean, word in zip(longest, means, words, strict=True)
+    ]
 
 
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-+]?\d+)?%?(\s*\(.*\))?|[–—-]|")
@@ -263,7 +284,8 @@ class TypstPage(ResolvedPage):
         body = [self.row(row) for part in node.findall(nodes.tbody) for row in part]
         entries = next(iter(node.findall(nodes.row)))
         sides = ["right" if "text-right" in entry["classes"] else "left" for entry in entries]
-        table = self.table(head, body, sides)
+        words = [[entry.astext() for entry in row] for row in node.findall(nodes.row)]
+        table = self.table(head, body, sides, column_widths(words))
         if not title:
             return self.anchors(node) + table
         caption = f"[{self.anchors(node)}{self.inline(title[0])}]"
@@ -278,14 +300,14 @@ class TypstPage(ResolvedPage):
                 )
         return [self.blocks(entry) for entry in row]
 
-    def table(self, head, rows, sides) -> str:
+    def table(self, head, rows, sides, widths) -> str:
         def cells(lines):
             return "".join(f"[{cell}]" for line in lines for cell in line)
 
         aligned = f"align: ({', '.join(sides)},)"
         header = [f"table.header{cells(head)}"] if head else []
         body = ", ".join(f"[{cell}]" for row in rows for cell in row)
-        return call("data-table", quote(str(len(sides))), aligned, *header, body)
+        return call("data-table", f"({', '.join(widths)},)", aligned, *header, body)
 
     def block_raw(self, node):
         """A table that code has made; what else is in HTML is for the book's pages."""
@@ -303,7 +325,8 @@ class TypstPage(ResolvedPage):
             "right" if i and all(NUMBER.fullmatch(cell) for cell in column) else "left"
             for i, column in enumerate(columns)
         ]
-        return self.table(head, [list(map(escape, row)) for row in made.rows], sides)
+        widths = column_widths([*made.head, *made.rows])
+        return self.table(head, [list(map(escape, row)) for row in made.rows], sides, widths)
 
     def no(self, node, what=""):
         raise ExtensionError(
@@ -320,25 +343,19 @@ class TypstPage(ResolvedPage):
         _, *text = node.children
         return call("citation", body=self.anchors(node) + self.blocks(text))
 
-    # The reference of the package
+    # The reference of the package: names and what they are in a sentence
 
     def block_desc(self, node):
+        """A name and the first paragraph about it; its members are found in the same place."""
         self.builder.references.add(self.docname)
-        names = [child for child in node if isinstance(child, addnodes.desc_signature)]
-        others = [child for child in node if child not in names]
-        names = "".join(
-            call("signature", body=self.anchors(name) + self.inline(name)) for name in names
-        )
-        return call("described", f"[{names}]", body=self.blocks(others))
-
-    def block_desc_content(self, node):
-        return self.blocks(node)
-
-    def block_field_list(self, node):
-        return "\n\n".join(
-            call("field", f"[{self.inline(field[0])}]", body=self.blocks(field[1]))
-            for field in node
-        )
+        first, *others = node.findall(addnodes.desc_signature)
+        marks = self.anchors(first) + "".join(map(self.anchors, others))
+        self.builder.members |= {self.key(name) for other in others for name in other["ids"]}
+        name = re.sub(r"^lectures_lib\.", "", f"{first['module']}.{first['fullname']}")
+        said = (child for child in node.children[-1] if isinstance(child, nodes.paragraph))
+        said = next((text for text in said if not text.astext().startswith("Bases: ")), None)
+        said = self.inline(said).strip() if said is not None else ""
+        return call("described", f"[{marks}{escape(name)}]", body=said)
 
     def nothing(self, node):
         return ""
@@ -366,21 +383,6 @@ class TypstPage(ResolvedPage):
         return self.anchors(node) + self.inline(node)
 
     inline_abbreviation = inline_generated = inline_inline
-    inline_desc_addname = inline_desc_annotation = inline_inline
-    inline_desc_parameter = inline_desc_sig_element = inline_inline
-
-    def inline_bullet_list(self, node):
-        return self.block_bullet_list(node)  # errors of a docstring stand within its paragraph
-
-    def inline_desc_name(self, node):
-        return call("strong", body=self.inline(node))
-
-    def inline_desc_parameterlist(self, node):
-        inside = ", ".join(self.inline(child) for child in node)
-        return f"\\({inside}\\)"
-
-    def inline_desc_returns(self, node):
-        return f" → {self.inline(node)}"
 
     def inline_emphasis(self, node):
         return call("emph", body=self.inline(node))

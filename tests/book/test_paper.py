@@ -15,6 +15,7 @@ from draw_figures import difference, digest, is_drawn, pictures, vector
 from matplotlib.image import imsave
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
+from typst_page import column_widths
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -105,6 +106,14 @@ The map of $x$.
 
 ```{eval-rst}
 .. autofunction:: formulas.arguments
+```
+
+```{only} paper
+On paper only.
+```
+
+```{only} html
+Not on paper.
 ```
 
 ```{exercise-start} Warm-up: one
@@ -200,11 +209,12 @@ def test_every_directive_and_role_of_the_book_is_shown_on_paper(build):
             "x $.", "x $\\."
         ),
         '-drawing.svg", "A map", width: 60pt);',
-        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table("2", ',
+        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table((auto, auto,)',
         '#box-of("algorithm", [#anchor("chapter#alg-q");Algorithm 1\\.1 Tables $ Q $])[',
         '#box-of("exercise", [#anchor("chapter#ex-one");Exercise 1\\.1 \\(Warm\\-up\\: one',
         "#solutions[",
-        "#signature[",
+        '#described([#anchor("chapter#formulas.arguments");formulas\\.arguments])[The first arg',
+        "\n\nOn paper only\\.",
         '#contents-part("part-1")[Part one];',
         '#index-word("0", ("index#term-decision-rule", ))[decision rule];',
         "Numerical Methods",
@@ -232,9 +242,22 @@ def test_tables_that_code_makes_are_tables(build):
     rows = "<tr><td>a &lt; b</td><td>1.5</td></tr><tr><td>c</td><td>-2e-05</td></tr>"
     made = build(code("1", html(f"<table>{head}<tbody>{rows}</tbody></table>")))
     assert (
-        '#data-table("2", align: (left, right,), table.header[#strong[];][#strong[error, %];], '
+        "#data-table((auto, auto,), align: (left, right,), "
+        "table.header[#strong[];][#strong[error, %];], "
         "[a \\< b], [1\\.5], [c], [\\-2e\\-05]);" in made
     )
+
+
+def test_columns_with_more_to_say_get_more_of_the_room():
+    assert column_widths([["a", "b" * 60]]) == ["auto", "auto"]
+    long = " ".join(["word"] * 20)
+    assert column_widths([["name", "says", "means"], ["x", long, long[:49]]]) == [
+        "auto",
+        "53fr",
+        "26fr",
+    ]
+    long = [["word " * 20, "w" * 20]]
+    assert column_widths(long) == ["72fr", "22fr"], "a column holds its longest word"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +280,10 @@ def test_formulas_are_turned_into_typsts():
     made = formulas.convert([inline, display, inline])
     assert list(made) == [inline, display]
     assert made[inline].startswith('$inline(1 / 2) class("opening", lr(\\(, size: #1.2em)) x_(')
-    assert " thick class(" in made[inline]
+    assert 'x_(upright("old")) class("relation", lr(\\|, size: #1.8em)) y' in made[inline]
+    bars = r"|\mu|^2 + \bigl|a\bigr|", True
+    big = r'class("normal", lr(\|, size: #1.2em))'
+    assert formulas.convert([bars])[bars] == rf"$ \|mu\|^2 + {big} a {big} $"
     assert formulas.convert([(r"a\!b", False)])[r"a\!b", False] == "$a #h(-0.1667em) b$"
     assert made[display] == "$ a & = 1\\\nb & dot.o 2 $"
     with pytest.raises(Exception, match=r"accent .*breve"):
