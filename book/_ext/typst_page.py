@@ -165,7 +165,11 @@ class TypstPage(ResolvedPage):
         return call(function, depth, quote(number), f"[{marks}]", body=title)
 
     def block_paragraph(self, node):
-        return self.anchors(node) + self.inline(node).strip()
+        text = self.anchors(node) + self.inline(node).strip()
+        after = node.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.table) and len(node.astext()) < FITTING:
+            return call("lead", body=text)
+        return text
 
     def block_math_block(self, node):
         number = f"({get_node_equation_number(self, node)})" if node["number"] else ""

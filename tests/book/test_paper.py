@@ -84,6 +84,8 @@ $$ (eq-second)
 The map of $x$.
 ```
 
+Then rows.
+
 ```{list-table} Rows
 :header-rows: 1
 :name: tab-rows
@@ -209,6 +211,7 @@ def test_every_directive_and_role_of_the_book_is_shown_on_paper(build):
             "x $.", "x $\\."
         ),
         '-drawing.svg", "A map", width: 60pt);',
+        "#lead[Then rows\\.];",
         '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table((auto, auto,)',
         '#box-of("algorithm", [#anchor("chapter#alg-q");Algorithm 1\\.1 Tables $ Q $])[',
         '#box-of("exercise", [#anchor("chapter#ex-one");Exercise 1\\.1 \\(Warm\\-up\\: one',
