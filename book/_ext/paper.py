@@ -14,7 +14,7 @@ from pathlib import Path
 
 import formulas
 from docutils import nodes
-from repository import ask_git, find_pages, find_repository
+from repository import ask_git, find_repository
 from sphinx import addnodes
 from sphinx.builders import Builder
 from sphinx.environment.adapters.indexentries import IndexEntries
@@ -175,7 +175,7 @@ class Paper(Builder):
                     f"title: {quote(self.title)}",
                     f"authors: {quote(self.config.author)}",
                     f"edition: {quote(day + (f', commit {commit}' if commit else ''))}",
-                    f"address: {quote(find_pages(repository.address) if repository else '')}",
+                    f"address: {quote(repository.pages if repository else '')}",
                     f"year: {quote(self.config.copyright or day[:4])}",
                 ]
             )

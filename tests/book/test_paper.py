@@ -1,18 +1,13 @@
 """What each construct of a chapter becomes on paper, and that none of the book is missing."""
 
-import base64
-import io
 import json
 import re
 from pathlib import Path
 
 import formulas
 import nbformat
-import numpy as np
 import paper
 import pytest
-from draw_figures import difference, digest, is_drawn, pictures, vector
-from matplotlib.image import imsave
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 from typst_page import column_widths
@@ -310,34 +305,3 @@ def test_a_small_book_becomes_a_pdf(build, tmp_path, monkeypatch):
     pages = typst.Compiler(str(pdf.with_suffix(".typ")), root=str(pdf.parent)).query("<head>")
     heads = [head["value"]["level"] for head in json.loads(pages)]
     assert heads.count(2) >= 3  # the front, the chapter and the index
-
-
-def picture(shade):
-    """Of four pixels, in base64."""
-    file = io.BytesIO()
-    imsave(file, np.full((2, 2, 3), shade), format="png")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def test_a_vector_stands_for_a_figure_only_while_it_shows_the_same(tmp_path):
-    output = nbformat.v4.new_output("display_data", {"image/png": picture(0.5)})
-    drawn = code("plot()", output, mystnb={"figure": {"name": "fig-s", "caption": "S"}})
-    notebook = nbformat.v4.new_notebook(cells=[drawn, code("more()", output)])
-    assert [name for name, _, _ in pictures(notebook)] == ["fig-s"]
-    assert difference(picture(0.5), picture(0.55)) == 0
-    assert difference(picture(0.5), picture(0.7)) == 1
-    path = tmp_path / "chapter.ipynb"
-    nbformat.write(notebook, path)
-    (tmp_path / "fig-s.svg").write_text("<svg/>")
-
-    def found(**changed):
-        known = {"stored": digest(picture(0.5)), "differs": 0.0} | changed
-        (tmp_path / "figures.json").write_text(json.dumps({"fig-s": known}))
-        return vector("fig-s", path, tmp_path)
-
-    assert found() == tmp_path / "fig-s.svg"
-    assert found(differs=0.5) is None
-    assert is_drawn(path, tmp_path), "and said to differ, which another run would not mend"
-    assert found(stored="of yesterday") is None
-    assert not is_drawn(path, tmp_path)
-    assert vector("fig-other", path, tmp_path) is None
