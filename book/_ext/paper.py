@@ -251,6 +251,30 @@ def compile_pdf(source: Path) -> None:
         logger.warning("Typst: %s", warning)
 
 
+def made(app) -> Path | None:
+    """The book on paper, where it has been made before pages that can offer it."""
+    pdf = Path(app.outdir).parent / Paper.name / "book.pdf"
+    return pdf if app.builder.name == "html" and pdf.exists() else None
+
+
+def announce(app):
+    if made(app):
+        app.tags.add("with_pdf")
+
+
+def read_front_again(app, env, *changes):
+    """Its link to the book on paper comes and goes with that."""
+    return [app.config.root_doc]
+
+
+def offer(app, exception):
+    if exception is None and (pdf := made(app)):
+        shutil.copyfile(pdf, Path(app.outdir, pdf.name))
+
+
 def setup(app):
     app.add_builder(Paper)
+    app.connect("builder-inited", announce)
+    app.connect("env-get-outdated", read_front_again)
+    app.connect("build-finished", offer)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -290,6 +290,25 @@ def test_formulas_are_turned_into_typsts():
         formulas.convert([(r"\unheard{x}", False)])
 
 
+def test_the_front_page_leads_to_the_book_on_paper_where_it_is(tmp_path):
+    front = '# Book\n\n```{only} with_pdf\n<a href="book.pdf">PDF</a>\n```\n'
+    config = 'extensions = ["myst_nb", "paper"]\nroot_doc = "index"\nhtml_theme = "basic"\n'
+    (tmp_path / "conf.py").write_text(config)
+    (tmp_path / "index.md").write_text(front)
+    pdf, out = tmp_path / "paper" / "book.pdf", tmp_path / "html"
+
+    def offered():
+        folders = map(str, (tmp_path, tmp_path, out, tmp_path / "doctrees"))
+        with docutils_namespace():
+            Sphinx(*folders, "html", status=None, warning=None, warningiserror=True).build()
+        return 'href="book.pdf"' in (out / "index.html").read_text()
+
+    assert not offered()
+    pdf.parent.mkdir()
+    pdf.write_bytes(b"%PDF")
+    assert offered() and (out / "book.pdf").read_bytes() == b"%PDF"
+
+
 def test_arguments_of_fractions():
     assert formulas.arguments("1{2n}+x", 2) == (["{1}", "{2n}"], "+x")
     assert formulas.arguments(r" \alpha {\{n\}} y", 2) == ([r"{\alpha}", r"{\{n\}}"], " y")
