@@ -5,6 +5,7 @@ What things look like is said in `paper.typ`; here each node only names the func
 
 import html.parser
 import re
+import textwrap
 
 from docutils import nodes
 from resolved_page import ResolvedPage, formula_lines
@@ -19,8 +20,12 @@ FORMULA = "\ue000{}\ue001"
 HIDDEN_CODE = ("input", "input+output", "all")
 HIDDEN_OUTPUT = ("output", "input+output", "all")
 LONG = 20  # letters from which on a name in code may break
-FITTING = 92  # letters that a line of a table holds, with three for each gap between columns
+FITTING = 92  # letters that a line of a table holds, with some for each gap between columns
+GAP = 3
+CROWDED = 1.15  # of what a line holds: that much fits in smaller letters
+SMALLEST = 0.8  # of the usual size; before letters are smaller, numbers break lines, too
 NARROW = 16  # letters of a column that breaks no line
+PRINTED = 84  # letters of a line that code prints
 
 
 def escape(text: str) -> str:
@@ -70,23 +75,39 @@ class HTMLTable(html.parser.HTMLParser):
             self.unknown.add(data)
 
 
-def column_widths(rows: list[list[str]]) -> list[str]:
-    """Of a table's columns: what each takes or, where lines have to break, shares of the room.
+def columns_of(head: list[str], rows: list[list[str]], whole: list[bool]) -> tuple[str, str]:
+    """Widths of a table's columns, and by how much it has to be smaller than others.
 
-    Columns with more to say get more of it, as the mean square of their lengths has it.
+    Columns take what they need, or share the room where lines have to break: those that are not
+    whole do so, and the more they have to say the more room they get.
     """
-    columns = list(zip(*rows, strict=True))
+    columns = list(zip(head, *rows, strict=True))
     longest = [max(map(len, column)) for column in columns]
-    if sum(longest) + 3 * len(columns) <= FITTING:
-        return ["auto"] * len(columns)
-    room = FITTING - 3 * len(columns) - sum(most for most in longest if most <= NARROW)
-    means = [(sum(len(cell) ** 2 for cell in column) / len(column)) ** 0.5 for column in columns]
-    total = sum(mean for mean, most in zip(means, longest, strict=True) if most > NARROW)
-    words = [max(map(len, " ".join(column).split()), default=0) for column in columns]
-    return [
-        "auto" if most <= NARROW else f"{max(room * mean / total, word + 2):.0f}fr"
-        for most, mean, word in zip(longest, means, words, strict=True)
-    ]
+    natural = sum(longest) + GAP * len(columns)
+    if natural <= CROWDED * FITTING:
+        return f"({'auto, ' * len(columns)})", f"{min(1, FITTING / natural):.2f}"
+    widths, shares = [], []
+    for (title, *cells), one in zip(columns, whole, strict=True):
+        most, broken = max(map(len, cells), default=0), " ".join(cells).split()
+        breaks = most > NARROW and not one
+        word = max(map(len, [*title.split(), *broken] if breaks else title.split()), default=0)
+        widths.append(1 + (word if breaks else max(word, most)))
+        shares.append(sum(len(cell) ** 2 for cell in cells) ** 0.5 if breaks else 0)
+    room = FITTING - GAP * len(columns)
+    if room / sum(widths) < SMALLEST and any(whole):
+        return columns_of(head, rows, [False] * len(columns))
+    spare, total = max(0, room - sum(widths)), sum(shares) or 1
+    taken = [width + spare * share / total for width, share in zip(widths, shares, strict=True)]
+    made = "".join(f"{width:.0f}fr, " for width in taken)
+    return f"({made})", f"{min(1, room / sum(widths)):.2f}"
+
+
+def wrap(line: str) -> str:
+    """Break a long line that code has printed, unless its words are set in columns."""
+    if len(line) <= PRINTED or re.search(r"\S\s{2,}\S", line):
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(line, PRINTED, subsequent_indent=indent, drop_whitespace=True)
 
 
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-+]?\d+)?%?(\s*\(.*\))?|[–—-]|")
@@ -180,7 +201,7 @@ class TypstPage(ResolvedPage):
         language = node.get("language", "").replace("ipython3", "python")
         text = node.astext().rstrip()
         if language.startswith("myst-ansi") or "output" in node.get("classes", ()):
-            return call("output", quote(text)) if text else ""
+            return call("output", quote("\n".join(map(wrap, text.split("\n"))))) if text else ""
         if node.get("linenos"):
             lines = text.split("\n")
             text = "\n".join(f"{i:>{len(str(len(lines)))}}  {x}" for i, x in enumerate(lines, 1))
@@ -289,7 +310,8 @@ class TypstPage(ResolvedPage):
         entries = next(iter(node.findall(nodes.row)))
         sides = ["right" if "text-right" in entry["classes"] else "left" for entry in entries]
         words = [[entry.astext() for entry in row] for row in node.findall(nodes.row)]
-        table = self.table(head, body, sides, column_widths(words))
+        first = words.pop(0) if head else [""] * len(sides)
+        table = self.table(head, body, sides, columns_of(first, words, [False] * len(sides)))
         if not title:
             return self.anchors(node) + table
         caption = f"[{self.anchors(node)}{self.inline(title[0])}]"
@@ -304,14 +326,15 @@ class TypstPage(ResolvedPage):
                 )
         return [self.blocks(entry) for entry in row]
 
-    def table(self, head, rows, sides, widths) -> str:
+    def table(self, head, rows, sides, columns) -> str:
         def cells(lines):
             return "".join(f"[{cell}]" for line in lines for cell in line)
 
         aligned = f"align: ({', '.join(sides)},)"
         header = [f"table.header{cells(head)}"] if head else []
         body = ", ".join(f"[{cell}]" for row in rows for cell in row)
-        return call("data-table", f"({', '.join(widths)},)", aligned, *header, body)
+        widths, size = columns
+        return call("data-table", widths, f"size: {size}", aligned, *header, body)
 
     def block_raw(self, node):
         """A table that code has made; what else is in HTML is for the book's pages."""
@@ -329,8 +352,9 @@ class TypstPage(ResolvedPage):
             "right" if i and all(NUMBER.fullmatch(cell) for cell in column) else "left"
             for i, column in enumerate(columns)
         ]
-        widths = column_widths([*made.head, *made.rows])
-        return self.table(head, [list(map(escape, row)) for row in made.rows], sides, widths)
+        first = made.head[0] if made.head else [""] * len(sides)
+        columns = columns_of(first, made.rows, [side == "right" for side in sides])
+        return self.table(head, [list(map(escape, row)) for row in made.rows], sides, columns)
 
     def no(self, node, what=""):
         raise ExtensionError(

@@ -10,7 +10,7 @@ import paper
 import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
-from typst_page import column_widths
+from typst_page import columns_of, wrap
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -207,7 +207,7 @@ def test_every_directive_and_role_of_the_book_is_shown_on_paper(build):
         ),
         '-drawing.svg", "A map", width: 60pt);',
         "#lead[Then rows\\.];",
-        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table((auto, auto,)',
+        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table((auto, auto, )',
         '#box-of("algorithm", [#anchor("chapter#alg-q");Algorithm 1\\.1 Tables $ Q $])[',
         '#box-of("exercise", [#anchor("chapter#ex-one");Exercise 1\\.1 \\(Warm\\-up\\: one',
         "#solutions[",
@@ -240,22 +240,30 @@ def test_tables_that_code_makes_are_tables(build):
     rows = "<tr><td>a &lt; b</td><td>1.5</td></tr><tr><td>c</td><td>-2e-05</td></tr>"
     made = build(code("1", html(f"<table>{head}<tbody>{rows}</tbody></table>")))
     assert (
-        "#data-table((auto, auto,), align: (left, right,), "
+        "#data-table((auto, auto, ), size: 1.00, align: (left, right,), "
         "table.header[#strong[];][#strong[error, %];], "
         "[a \\< b], [1\\.5], [c], [\\-2e\\-05]);" in made
     )
 
 
 def test_columns_with_more_to_say_get_more_of_the_room():
-    assert column_widths([["a", "b" * 60]]) == ["auto", "auto"]
-    long = " ".join(["word"] * 20)
-    assert column_widths([["name", "says", "means"], ["x", long, long[:49]]]) == [
-        "auto",
-        "53fr",
-        "26fr",
-    ]
-    long = [["word " * 20, "w" * 20]]
-    assert column_widths(long) == ["72fr", "22fr"], "a column holds its longest word"
+    long, number = " ".join(["word"] * 20), "4.02 (3.91 to 4.13)"
+    assert columns_of(["a", "b"], [["a", "b" * 60]], [False] * 2) == ("(auto, auto, )", "1.00")
+    assert columns_of(["a", "b"], [["a", "b" * 90]], [False] * 2) == ("(auto, auto, )", "0.95")
+    head = ["name", "says", "means"]
+    found = columns_of(head, [["x", long, long[:49]]], [False] * 3)
+    assert found == ("(5fr, 50fr, 28fr, )", "1.00")
+    found = columns_of(head, [["x", long, number]], [False, False, True])
+    assert found == ("(5fr, 58fr, 20fr, )", "1.00"), "a number stays on one line"
+    head, row = ["name", *("n" * 8)], [long, *[number] * 8]
+    assert columns_of(head, [row], [False] + [True] * 8)[1] == "1.00", "numbers break, too"
+    assert columns_of(head[:5], [row[:5]], [False] + [True] * 4)[1] == "0.91"
+
+
+def test_long_lines_that_code_prints_are_broken_unless_they_are_a_table():
+    assert wrap("✓ " + "word " * 17 + "word") == "✓ " + "word " * 15 + "word\n  word word"
+    assert wrap("name  " + "1.0  " * 20) == "name  " + "1.0  " * 20
+    assert wrap("short  line ") == "short  line "
 
 
 @pytest.mark.parametrize(
