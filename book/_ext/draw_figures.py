@@ -66,14 +66,13 @@ def export(paths: list[Path], folder: Path = vectors.FOLDER, slides: Path = SLID
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="which (default: all)")
-    paths = parser.parse_args().notebooks or find_notebooks()
-    for path in paths:
+    parser.add_argument("notebooks", nargs="*", type=Path, help="which may run (default: all)")
+    for path in parser.parse_args().notebooks or find_notebooks():
         if missing(path):
             other = draw(path)
             said = f": run make execute for {', '.join(other)}, which look otherwise now"
             print(f"{path} was run once more{said if other else ''}", flush=True)
-    print(f"{export(paths)} figures are in {SLIDES}, and their captions in captions.md")
+    print(f"{export(find_notebooks())} figures are in {SLIDES}, and their captions in captions.md")
 
 
 if __name__ == "__main__":
