@@ -20,11 +20,12 @@ FORMULA = "\ue000{}\ue001"
 HIDDEN_CODE = ("input", "input+output", "all")
 HIDDEN_OUTPUT = ("output", "input+output", "all")
 LONG = 20  # letters from which on a name in code may break
-FITTING = 92  # letters that a line of a table holds, with some for each gap between columns
-GAP = 3
+FITTING = 100  # letters that a line of a table holds, with some for each gap between columns
+GAP = 2.5
 CROWDED = 1.15  # of what a line holds: that much fits in smaller letters
-SMALLEST = 0.8  # of the usual size; before letters are smaller, numbers break lines, too
+SMALLEST = 0.75  # of the usual size; before letters are smaller, numbers break lines, too
 NARROW = 16  # letters of a column that breaks no line
+HEAD = 8  # letters of a column's title that break no line
 PRINTED = 84  # letters of a line that code prints
 
 
@@ -82,24 +83,21 @@ def columns_of(head: list[str], rows: list[list[str]], whole: list[bool]) -> tup
     whole do so, and the more they have to say the more room they get.
     """
     columns = list(zip(head, *rows, strict=True))
-    longest = [max(map(len, column)) for column in columns]
-    natural = sum(longest) + GAP * len(columns)
+    natural = sum(GAP + max(map(len, column)) for column in columns)
     if natural <= CROWDED * FITTING:
         return f"({'auto, ' * len(columns)})", f"{min(1, FITTING / natural):.2f}"
     widths, shares = [], []
     for (title, *cells), one in zip(columns, whole, strict=True):
-        most, broken = max(map(len, cells), default=0), " ".join(cells).split()
+        most = max(map(len, cells), default=0)
         breaks = most > NARROW and not one
-        word = max(map(len, [*title.split(), *broken] if breaks else title.split()), default=0)
-        widths.append(1 + (word if breaks else max(word, most)))
+        words = [*title.split(), *(" ".join(cells).split() if breaks else [])]
+        least = max(min(most, NARROW) if breaks else most, min(len(title), HEAD))
+        widths.append(GAP + max(least, *map(len, words), 0))
         shares.append(sum(len(cell) ** 2 for cell in cells) ** 0.5 if breaks else 0)
-    room = FITTING - GAP * len(columns)
-    if room / sum(widths) < SMALLEST and any(whole):
-        return columns_of(head, rows, [False] * len(columns))
-    spare, total = max(0, room - sum(widths)), sum(shares) or 1
+    spare, total = max(0, FITTING - sum(widths)), sum(shares) or 1
     taken = [width + spare * share / total for width, share in zip(widths, shares, strict=True)]
     made = "".join(f"{width:.0f}fr, " for width in taken)
-    return f"({made})", f"{min(1, room / sum(widths)):.2f}"
+    return f"({made})", f"{max(SMALLEST, min(1, FITTING / sum(widths))):.2f}"
 
 
 def wrap(line: str) -> str:

@@ -249,15 +249,15 @@ def test_tables_that_code_makes_are_tables(build):
 def test_columns_with_more_to_say_get_more_of_the_room():
     long, number = " ".join(["word"] * 20), "4.02 (3.91 to 4.13)"
     assert columns_of(["a", "b"], [["a", "b" * 60]], [False] * 2) == ("(auto, auto, )", "1.00")
-    assert columns_of(["a", "b"], [["a", "b" * 90]], [False] * 2) == ("(auto, auto, )", "0.95")
+    assert columns_of(["a", "b"], [["a", "b" * 99]], [False] * 2) == ("(auto, auto, )", "0.95")
     head = ["name", "says", "means"]
     found = columns_of(head, [["x", long, long[:49]]], [False] * 3)
-    assert found == ("(5fr, 50fr, 28fr, )", "1.00")
+    assert found == ("(6fr, 56fr, 37fr, )", "1.00")
     found = columns_of(head, [["x", long, number]], [False, False, True])
-    assert found == ("(5fr, 58fr, 20fr, )", "1.00"), "a number stays on one line"
+    assert found == ("(6fr, 72fr, 22fr, )", "1.00"), "a number stays on one line"
     head, row = ["name", *("n" * 8)], [long, *[number] * 8]
-    assert columns_of(head, [row], [False] + [True] * 8)[1] == "1.00", "numbers break, too"
-    assert columns_of(head[:5], [row[:5]], [False] + [True] * 4)[1] == "0.91"
+    assert columns_of(head[:5], [row[:5]], [False] + [True] * 4)[1] == "0.96"
+    assert columns_of(head, [row], [False] + [True] * 8)[1] == "0.75", "where that can be read"
 
 
 def test_long_lines_that_code_prints_are_broken_unless_they_are_a_table():
