@@ -38,13 +38,13 @@ def missing(path: Path, folder: Path = vectors.FOLDER) -> list[str]:
 
 
 def draw(path: Path, folder: Path = vectors.FOLDER) -> list[str]:
-    """Run a notebook for the vectors that it lacks; names of figures that now look otherwise."""
+    """Run a notebook for the vectors that it lacks; names of those that could not be had."""
     wanted, pixels = missing(path, folder), vectors.stored_pixels(path)
     notebook = nbformat.read(path, as_version=4)
     run(notebook, path.parent)
     drawn = vectors.take(notebook)
     new = {name: data[vectors.PNG] for name, _, data in vectors.pictures(notebook)}
-    same = [name for name in wanted if difference(new[name], pixels[name]) <= SAME]
+    same = [n for n in wanted if n in drawn and difference(new[n], pixels[n]) <= SAME]
     vectors.store({name: drawn[name] for name in same}, pixels, folder)
     return [name for name in wanted if name not in same]
 
@@ -70,7 +70,9 @@ def main() -> None:
     for path in parser.parse_args().notebooks or find_notebooks():
         if missing(path):
             other = draw(path)
-            said = f": run make execute for {', '.join(other)}, which look otherwise now"
+            said = (
+                f", without vectors of {', '.join(other)}, which are no drawings or look otherwise"
+            )
             print(f"{path} was run once more{said if other else ''}", flush=True)
     print(f"{export(find_notebooks())} figures are in {SLIDES}, and their captions in captions.md")
 
