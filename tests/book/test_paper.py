@@ -24,7 +24,9 @@ author = "Somebody"
 proof_title_format = "%t"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 nb_execution_mode = "off"
-nb_mime_priority_overrides = [("paper", "text/html", 0), ("paper", "text/plain", 1)]
+nb_mime_priority_overrides = [
+    ("paper", "image/png", 0), ("paper", "text/html", 1), ("paper", "text/plain", 2),
+]
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 root_doc = "index"
@@ -244,6 +246,16 @@ def test_tables_that_code_makes_are_tables(build):
         "table.header[#strong[];][#strong[error, %];], "
         "[a \\< b], [1\\.5], [c], [\\-2e\\-05]);" in made
     )
+
+
+def test_a_picture_that_can_be_moved_is_still_on_paper(build):
+    pixel = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+        "rkJggg=="
+    )
+    moving = {"text/html": "<div id='moves'></div>", "image/png": pixel, "text/plain": "Chart"}
+    made = build(code("1", nbformat.v4.new_output("display_data", moving)))
+    assert '#image-of("/images/' in made and "moves" not in made
 
 
 def test_columns_with_more_to_say_get_more_of_the_room():
