@@ -94,8 +94,9 @@ def columns_of(head: list[str], rows: list[list[str]], whole: list[bool]) -> tup
         least = max(min(most, NARROW) if breaks else most, min(len(title), HEAD))
         widths.append(GAP + max(least, *map(len, words), 0))
         shares.append(sum(len(cell) ** 2 for cell in cells) ** 0.5 if breaks else 0)
-    spare, total = max(0, FITTING - sum(widths)), sum(shares) or 1
-    taken = [width + spare * share / total for width, share in zip(widths, shares, strict=True)]
+    room = FITTING - sum(width for width, share in zip(widths, shares, strict=True) if not share)
+    room, total = max(0, room), sum(shares) or 1
+    taken = [max(width, room * share / total) for width, share in zip(widths, shares, strict=True)]
     made = "".join(f"{width:.0f}fr, " for width in taken)
     return f"({made})", f"{max(SMALLEST, min(1, FITTING / sum(widths))):.2f}"
 

@@ -264,7 +264,7 @@ def test_columns_with_more_to_say_get_more_of_the_room():
     assert columns_of(["a", "b"], [["a", "b" * 99]], [False] * 2) == ("(auto, auto, )", "0.95")
     head = ["name", "says", "means"]
     found = columns_of(head, [["x", long, long[:49]]], [False] * 3)
-    assert found == ("(6fr, 56fr, 37fr, )", "1.00")
+    assert found == ("(6fr, 63fr, 31fr, )", "1.00")
     found = columns_of(head, [["x", long, number]], [False, False, True])
     assert found == ("(6fr, 72fr, 22fr, )", "1.00"), "a number stays on one line"
     head, row = ["name", *("n" * 8)], [long, *[number] * 8]
