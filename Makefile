@@ -81,12 +81,12 @@ notebooks: .venv/installed
 	$(BIN)/jupyter-book build . --builder custom --custom-builder notebooks \
 	  --warningiserror --keep-going
 
-# The whole book as _build/paper/book.pdf. Figures that slides-figures has drawn are vectors in it.
+# The whole book as _build/paper/book.pdf; make book, run later, offers it on the front page.
 pdf: .venv/installed-pdf
 	$(BIN)/jupyter-book build . --builder custom --custom-builder paper \
 	  --warningiserror --keep-going
 
-# Every figure as a vector, _build/figures/NAME.svg, with its caption: runs the chapters once more.
+# Every figure as a vector, _build/figures/NAME.svg, with its caption. Draws what is missing.
 slides-figures: .venv/installed
 	$(ONE_THREAD) $(BIN)/python book/_ext/draw_figures.py $(NOTEBOOKS)
 

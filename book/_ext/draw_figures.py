@@ -1,49 +1,28 @@
-"""Draw the chapters' figures as vectors, for slides and for the book on paper.
+"""Every figure of the chapters as a vector, for slides.
 
     python book/_ext/draw_figures.py [notebook ...]     (or: make slides-figures)
 
-Notebooks keep pictures made of pixels. Here each of them runs once more, is left as it was, and
-leaves `_build/figures/NAME.svg` for each of its figures that has a name, with caption and text for
-readers who cannot see it in `figures.json` and `captions.md`. A figure that does not look as the
-stored one does, since it shows seconds or another machine's rounding, is kept and said to differ.
+Copies them to `_build/figures/NAME.svg`, with their captions and texts for readers who cannot see
+them in `captions.md`. `make execute` stores vectors with the pictures: see `vectors.py`. Where
+some are missing, since a notebook was run elsewhere, it runs once more here and is left as it was.
+A figure that then does not look as the stored one does is not kept.
 """
 
 import argparse
 import base64
-import hashlib
 import io
-import json
+import shutil
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import vectors
 from execute import BOOK, find_notebooks, run
 from matplotlib.image import imread
 
-FIGURES = BOOK.parent / "_build" / "figures"
-LIST = "figures.json"
-FORMATS = """
-from matplotlib_inline.config import InlineBackend
-
-InlineBackend.instance(parent=get_ipython()).figure_formats = {"png", "svg"}
-"""
+SLIDES = BOOK.parent / "_build" / "figures"
 SAME = 0.01  # share of pixels that may look another way where it is still the same figure
 SEEN = 0.1  # of black to white: a difference that can be seen
-
-
-def digest(notebook: nbformat.NotebookNode) -> str:
-    """Of all code: a figure of other code is no figure of this notebook."""
-    code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return hashlib.sha256(code.encode()).hexdigest()
-
-
-def pictures(notebook: nbformat.NotebookNode):
-    """Names, cells and drawn outputs of a notebook's figures that have a name."""
-    for cell in notebook.cells:
-        figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        for output in cell.get("outputs", ()):
-            if "name" in figure and "image/png" in output.get("data", {}):
-                yield figure["name"], cell, output.data
 
 
 def difference(one: str, other: str) -> float:
@@ -52,60 +31,50 @@ def difference(one: str, other: str) -> float:
     return float((np.abs(one - other).max(-1) > SEEN).mean()) if one.shape == other.shape else 1.0
 
 
-def draw(path: Path, folder: Path = FIGURES) -> dict:
-    """Run a notebook and write its figures into a folder; what is to be known of each."""
+def missing(path: Path, folder: Path = vectors.FOLDER) -> list[str]:
+    """Names of a notebook's figures whose stored picture has no vector."""
+    pixels = vectors.stored_pixels(path)
+    return [name for name, picture in pixels.items() if not vectors.vector(name, picture, folder)]
+
+
+def draw(path: Path, folder: Path = vectors.FOLDER) -> list[str]:
+    """Run a notebook for the vectors that it lacks; names of those that could not be had."""
+    wanted, pixels = missing(path, folder), vectors.stored_pixels(path)
     notebook = nbformat.read(path, as_version=4)
-    stored = {name: data["image/png"] for name, _, data in pictures(notebook)}
-    code = digest(notebook)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(FORMATS))
     run(notebook, path.parent)
-    folder.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for name, cell, data in pictures(notebook):
-        (folder / f"{name}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
-        found[name] = {
-            "notebook": path.resolve().relative_to(BOOK.parent).as_posix(),
-            "code": code,
-            "caption": cell.metadata["mystnb"]["figure"].get("caption", ""),
-            "alt": cell.metadata["mystnb"].get("image", {}).get("alt", ""),
-            "differs": difference(data["image/png"], stored[name]) if name in stored else 1.0,
-        }
-    return found
+    drawn = vectors.take(notebook)
+    new = {name: data[vectors.PNG] for name, _, data in vectors.pictures(notebook)}
+    same = [n for n in wanted if n in drawn and difference(new[n], pixels[n]) <= SAME]
+    vectors.store({name: drawn[name] for name in same}, pixels, folder)
+    return [name for name in wanted if name not in same]
 
 
-def read(folder: Path = FIGURES) -> dict:
-    """What is known of each figure that has been drawn."""
-    path = folder / LIST
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def vector(name: str, notebook: Path, folder: Path = FIGURES) -> Path | None:
-    """The drawing of a figure, where there is one that looks as the notebook's does."""
-    found = read(folder).get(name)
-    path = folder / f"{name}.svg"
-    if not found or found["differs"] > SAME or not path.exists():
-        return None
-    return path if found["code"] == digest(nbformat.read(notebook, as_version=4)) else None
-
-
-def write_list(found: dict, folder: Path = FIGURES) -> None:
-    (folder / LIST).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    lines = [f"- `{name}.svg` ({of['notebook']}): {of['caption']}" for name, of in found.items()]
-    (folder / "captions.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def export(paths: list[Path], folder: Path = vectors.FOLDER, slides: Path = SLIDES) -> int:
+    """Copy the vectors of these notebooks and their captions; how many there are."""
+    slides.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for path in paths:
+        for name, cell, data in vectors.pictures(nbformat.read(path, as_version=4)):
+            if source := vectors.vector(name, data[vectors.PNG], folder):
+                shutil.copyfile(source, slides / source.name)
+                shown = cell.metadata["mystnb"]
+                caption, alt = shown["figure"].get("caption", ""), shown["image"]["alt"]
+                lines.append(f"- `{source.name}` ({path.stem}): {caption}\n  *{alt}*\n")
+    (slides / "captions.md").write_text("\n".join(lines), encoding="utf-8")
+    return len(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="which to run (default: all)")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="which may run (default: all)")
     for path in parser.parse_args().notebooks or find_notebooks():
-        new = draw(path)
-        write_list(dict(sorted({**read(), **new}.items())))
-        other = [name for name, of in new.items() if of["differs"] > SAME]
-        print(
-            f"{path}: {len(new)} figures"
-            + (f", of which another run draws differently: {', '.join(other)}" if other else ""),
-            flush=True,
-        )
+        if missing(path):
+            other = draw(path)
+            said = (
+                f", without vectors of {', '.join(other)}, which are no drawings or look otherwise"
+            )
+            print(f"{path} was run once more{said if other else ''}", flush=True)
+    print(f"{export(find_notebooks())} figures are in {SLIDES}, and their captions in captions.md")
 
 
 if __name__ == "__main__":

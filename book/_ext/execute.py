@@ -1,5 +1,7 @@
 """Run the book's notebooks in place, and record in each what it took and on what.
 
+Its figures are stored as vectors as well: see `vectors.py`.
+
     python book/_ext/execute.py [notebook ...]      (all notebooks when none is named)
 
 A notebook is written only after all of its cells have run, so an error leaves the file as it was.
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import nbformat
 import torch
+import vectors
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from running_times import KEY
@@ -64,7 +67,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> tuple[float, int]:
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
         store_widget_state=False,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=ERROR", f"--IPKernelApp.exec_lines={vectors.DRAW}"],
     )
     start = time.perf_counter()
     client.execute()
@@ -104,12 +107,14 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     kind, record = describe_device()
     seconds, peak = run(notebook, path.parent)
+    drawn = vectors.take(notebook)
     tidy(notebook)
     today = date.today().isoformat()
     record = {"seconds": round(seconds), "memory": round(peak / 1e9, 1), **record, "date": today}
     notebook.metadata[KEY] = {**notebook.metadata.get(KEY, {}), kind: record}
     nbformat.validate(notebook)
     write(notebook, path)
+    vectors.store(drawn, vectors.stored_pixels(path))
     print(f"{seconds:6.1f} s {peak / 1e9:5.1f} GB  {path}", flush=True)
 
 

@@ -16,8 +16,11 @@ BARS = re.compile(r"\\([bB]igg?)m\s*(\\?.)")
 SCALED = re.compile(r"#scale\(x: (\d+)%, y: \1%\)\[(\\?.)\]")
 # By Typst, since pandoc learned its names; and two spaces that pandoc rounds to whole letters.
 RENAMED = {"dot.circle": "dot.o", "#h(0em)": "thick", "#h(-1em)": "#h(-0.1667em)"}
+# Typst keeps the space that stands beside a bar in its source; TeX has none, but around \bigm.
+RELATION = re.compile(r'thick class\("normal", (lr\([^()]*\))\) thick')
+SPACED_BAR = re.compile(r"(?:(?<!^\$) )?(\\\|)(?: (?!\$$))?")  # and never a formula's own space
 SIDES = {"(": "opening", "[": "opening", "{": "opening", ")": "closing", "]": "closing"}
-SIDES |= {"}": "closing", "|": "fence"}
+SIDES |= {"}": "closing"}
 
 
 def arguments(tex: str, count: int) -> tuple[list[str], str]:
@@ -60,13 +63,14 @@ def after(typst: str) -> str:
     """Typst as it is best set: sized fences are the font's own, and not magnified letters."""
 
     def fence(match):
-        side = SIDES.get(match[2].removeprefix("\\"), "fence")
+        side = SIDES.get(match[2].removeprefix("\\"), "normal")
         sign = f"\\{match[2].removeprefix(chr(92))}"
         return f'class("{side}", lr({sign}, size: #{int(match[1]) / 100}em))'
 
     typst = SCALED.sub(fence, typst)
     for old, new in RENAMED.items():
         typst = typst.replace(old, new)
+    typst = SPACED_BAR.sub(r"\1", RELATION.sub(r'class("relation", \1)', typst))
     return typst.replace("breve(", "inline(").replace("grave(", "display(")
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import formulas
 from docutils import nodes
-from draw_figures import FIGURES, vector
-from repository import ask_git, find_pages, find_repository
+from repository import ask_git, find_repository
 from sphinx import addnodes
 from sphinx.builders import Builder
 from sphinx.environment.adapters.indexentries import IndexEntries
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from typst_page import FORMULA, TypstPage, call, escape, quote
+from vectors import FOLDER, stored_pixels, vector
 
 DESIGN = Path(__file__).with_name("paper.typ")
 INDEX = "genindex"  # the page in whose place Sphinx puts the index
@@ -41,7 +41,8 @@ class Paper(Builder):
         self.anchors, self.links = set(), {}
         self.formulas, self.pages = {}, {}
         self.references = set()  # pages that describe the package
-        self.drawn = []  # of each figure, whether it is a vector
+        self.members = set()  # places of names that stand with the class that they belong to
+        self.drawn = {}  # of each figure with a name, whether it is a vector
 
     def get_outdated_docs(self):
         return self.env.found_docs  # one file has them all
@@ -61,6 +62,8 @@ class Paper(Builder):
         self.fignumbers = self.env.toc_fignumbers.get(docname, {})
         self.secnumbers = self.env.toc_secnumbers.get(docname, {})
         self.post_process_images(doctree)
+        source = Path(self.env.doc2path(docname))
+        self.pixels = stored_pixels(source) if source.suffix == ".ipynb" else {}
         page = TypstPage(self, docname)
         self.pages[docname] = page.page(doctree), page.contents
 
@@ -76,21 +79,20 @@ class Paper(Builder):
         """Where the image lies for Typst, which reads nothing outside of its own folder.
 
         And of a drawing its width in points, at which its letters are about as large as the
-        page's. A chapter's figure is a vector where one has been drawn: see `draw_figures.py`.
+        page's. A chapter's figure is a vector where one is stored: see `vectors.py`.
         """
         path, width = Path(self.srcdir, node["uri"]), None
         if name := next(iter(node.parent.get("ids", ())), None):
-            source = Path(self.env.doc2path(self.docname))
-            drawn = source.suffix == ".ipynb" and vector(name, source)
+            drawn = vector(name, self.pixels[name]) if name in self.pixels else None
             path = drawn or path
-            self.drawn.append(bool(drawn))
+            self.drawn[name] = drawn is not None or path.suffix == ".svg"
         copy = Path(self.outdir, "images", f"{path.parent.name}-{path.name}")
         copy.parent.mkdir(exist_ok=True)
         if path.suffix != ".svg":
             shutil.copyfile(path, copy)
             return f"/images/{copy.name}", None
         text = path.read_text(encoding="utf-8")
-        if path.parent != FIGURES:
+        if path.parent != FOLDER:
             width = UNIT * float(re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', text)[1])
             for generic, font in FONTS.items():
                 text = text.replace(f'"{generic}"', f'"{font}"')
@@ -126,7 +128,9 @@ class Paper(Builder):
                 text, sections = self.pages[docname]
                 body.append(text)
                 contents.append(self.entry(docname, sections))
-        logger.info("%d of %d figures are vectors", sum(self.drawn), len(self.drawn))
+        logger.info("%d of %d figures are vectors", sum(self.drawn.values()), len(self.drawn))
+        if pixels := [name for name, drawn in self.drawn.items() if not drawn]:
+            logger.info("make slides-figures makes vectors of %s", ", ".join(pixels))
         indices = []
         for title, in_code in {"Index": False, "Names in code": True}.items():
             if found := self.index(in_code):
@@ -171,7 +175,7 @@ class Paper(Builder):
                     f"title: {quote(self.title)}",
                     f"authors: {quote(self.config.author)}",
                     f"edition: {quote(day + (f', commit {commit}' if commit else ''))}",
-                    f"address: {quote(find_pages(repository.address) if repository else '')}",
+                    f"address: {quote(repository.pages if repository else '')}",
                     f"year: {quote(self.config.copyright or day[:4])}",
                 ]
             )
@@ -199,7 +203,8 @@ class Paper(Builder):
                 for name, (first, below, _) in entries
                 if name not in hyphenated
                 for level, word, links in [("0", name, first), *(("1", *of) for of in below)]
-                if self.is_in_code([*first, *(link for _, links in below for link in links)])
+                if not self.is_member(links)
+                and self.is_in_code([*first, *(link for _, links in below for link in links)])
                 == in_code
             ]
             if lines:
@@ -208,6 +213,9 @@ class Paper(Builder):
 
     def is_in_code(self, links) -> bool:
         return all(uri.partition("#")[0] in self.references for _, uri in links)
+
+    def is_member(self, links) -> bool:
+        return bool(links) and all(uri in self.members for _, uri in links)
 
     def places(self, links) -> str:
         keys = [uri if "#" in uri else f"{uri}#" for _, uri in links]
@@ -243,6 +251,30 @@ def compile_pdf(source: Path) -> None:
         logger.warning("Typst: %s", warning)
 
 
+def made(app) -> Path | None:
+    """The book on paper, where it has been made before pages that can offer it."""
+    pdf = Path(app.outdir).parent / Paper.name / "book.pdf"
+    return pdf if app.builder.name == "html" and pdf.exists() else None
+
+
+def announce(app):
+    if made(app):
+        app.tags.add("with_pdf")
+
+
+def read_front_again(app, env, *changes):
+    """Its link to the book on paper comes and goes with that."""
+    return [app.config.root_doc]
+
+
+def offer(app, exception):
+    if exception is None and (pdf := made(app)):
+        shutil.copyfile(pdf, Path(app.outdir, pdf.name))
+
+
 def setup(app):
     app.add_builder(Paper)
+    app.connect("builder-inited", announce)
+    app.connect("env-get-outdated", read_front_again)
+    app.connect("build-finished", offer)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,9 +25,7 @@ class Repository(NamedTuple):
     @property
     def pages(self) -> str:
         """Where GitHub publishes the book, unless the owner has a domain."""
-        owner, name = self.address.split("/")[-2:]
-        host = f"{owner}.github.io".lower()
-        return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+        return find_pages(self.address)
 
 
 def from_remote(remote: str) -> str | None:

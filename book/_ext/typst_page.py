@@ -5,6 +5,7 @@ What things look like is said in `paper.typ`; here each node only names the func
 
 import html.parser
 import re
+import textwrap
 
 from docutils import nodes
 from resolved_page import ResolvedPage, formula_lines
@@ -19,6 +20,13 @@ FORMULA = "\ue000{}\ue001"
 HIDDEN_CODE = ("input", "input+output", "all")
 HIDDEN_OUTPUT = ("output", "input+output", "all")
 LONG = 20  # letters from which on a name in code may break
+FITTING = 100  # letters that a line of a table holds, with some for each gap between columns
+GAP = 2.5
+CROWDED = 1.15  # of what a line holds: that much fits in smaller letters
+SMALLEST = 0.75  # of the usual size; before letters are smaller, numbers break lines, too
+NARROW = 16  # letters of a column that breaks no line
+HEAD = 8  # letters of a column's title that break no line
+PRINTED = 84  # letters of a line that code prints
 
 
 def escape(text: str) -> str:
@@ -66,6 +74,39 @@ class HTMLTable(html.parser.HTMLParser):
             self.rows[-1][-1] += data
         elif data.strip():
             self.unknown.add(data)
+
+
+def columns_of(head: list[str], rows: list[list[str]], whole: list[bool]) -> tuple[str, str]:
+    """Widths of a table's columns, and by how much it has to be smaller than others.
+
+    Columns take what they need, or share the room where lines have to break: those that are not
+    whole do so, and the more they have to say the more room they get.
+    """
+    columns = list(zip(head, *rows, strict=True))
+    natural = sum(GAP + max(map(len, column)) for column in columns)
+    if natural <= CROWDED * FITTING:
+        return f"({'auto, ' * len(columns)})", f"{min(1, FITTING / natural):.2f}"
+    widths, shares = [], []
+    for (title, *cells), one in zip(columns, whole, strict=True):
+        most = max(map(len, cells), default=0)
+        breaks = most > NARROW and not one
+        words = [*title.split(), *(" ".join(cells).split() if breaks else [])]
+        least = max(min(most, NARROW) if breaks else most, min(len(title), HEAD))
+        widths.append(GAP + max(least, *map(len, words), 0))
+        shares.append(sum(len(cell) ** 2 for cell in cells) ** 0.5 if breaks else 0)
+    room = FITTING - sum(width for width, share in zip(widths, shares, strict=True) if not share)
+    room, total = max(0, room), sum(shares) or 1
+    taken = [max(width, room * share / total) for width, share in zip(widths, shares, strict=True)]
+    made = "".join(f"{width:.0f}fr, " for width in taken)
+    return f"({made})", f"{max(SMALLEST, min(1, FITTING / sum(widths))):.2f}"
+
+
+def wrap(line: str) -> str:
+    """Break a long line that code has printed, unless its words are set in columns."""
+    if len(line) <= PRINTED or re.search(r"\S\s{2,}\S", line):
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(line, PRINTED, subsequent_indent=indent, drop_whitespace=True)
 
 
 NUMBER = re.compile(r"[-−+±]?[\d.,]+(e[-+]?\d+)?%?(\s*\(.*\))?|[–—-]|")
@@ -144,7 +185,11 @@ class TypstPage(ResolvedPage):
         return call(function, depth, quote(number), f"[{marks}]", body=title)
 
     def block_paragraph(self, node):
-        return self.anchors(node) + self.inline(node).strip()
+        text = self.anchors(node) + self.inline(node).strip()
+        after = node.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.table) and len(node.astext()) < FITTING:
+            return call("lead", body=text)
+        return text
 
     def block_math_block(self, node):
         number = f"({get_node_equation_number(self, node)})" if node["number"] else ""
@@ -155,7 +200,7 @@ class TypstPage(ResolvedPage):
         language = node.get("language", "").replace("ipython3", "python")
         text = node.astext().rstrip()
         if language.startswith("myst-ansi") or "output" in node.get("classes", ()):
-            return call("output", quote(text)) if text else ""
+            return call("output", quote("\n".join(map(wrap, text.split("\n"))))) if text else ""
         if node.get("linenos"):
             lines = text.split("\n")
             text = "\n".join(f"{i:>{len(str(len(lines)))}}  {x}" for i, x in enumerate(lines, 1))
@@ -263,7 +308,9 @@ class TypstPage(ResolvedPage):
         body = [self.row(row) for part in node.findall(nodes.tbody) for row in part]
         entries = next(iter(node.findall(nodes.row)))
         sides = ["right" if "text-right" in entry["classes"] else "left" for entry in entries]
-        table = self.table(head, body, sides)
+        words = [[entry.astext() for entry in row] for row in node.findall(nodes.row)]
+        first = words.pop(0) if head else [""] * len(sides)
+        table = self.table(head, body, sides, columns_of(first, words, [False] * len(sides)))
         if not title:
             return self.anchors(node) + table
         caption = f"[{self.anchors(node)}{self.inline(title[0])}]"
@@ -278,14 +325,15 @@ class TypstPage(ResolvedPage):
                 )
         return [self.blocks(entry) for entry in row]
 
-    def table(self, head, rows, sides) -> str:
+    def table(self, head, rows, sides, columns) -> str:
         def cells(lines):
             return "".join(f"[{cell}]" for line in lines for cell in line)
 
         aligned = f"align: ({', '.join(sides)},)"
         header = [f"table.header{cells(head)}"] if head else []
         body = ", ".join(f"[{cell}]" for row in rows for cell in row)
-        return call("data-table", quote(str(len(sides))), aligned, *header, body)
+        widths, size = columns
+        return call("data-table", widths, f"size: {size}", aligned, *header, body)
 
     def block_raw(self, node):
         """A table that code has made; what else is in HTML is for the book's pages."""
@@ -303,7 +351,9 @@ class TypstPage(ResolvedPage):
             "right" if i and all(NUMBER.fullmatch(cell) for cell in column) else "left"
             for i, column in enumerate(columns)
         ]
-        return self.table(head, [list(map(escape, row)) for row in made.rows], sides)
+        first = made.head[0] if made.head else [""] * len(sides)
+        columns = columns_of(first, made.rows, [side == "right" for side in sides])
+        return self.table(head, [list(map(escape, row)) for row in made.rows], sides, columns)
 
     def no(self, node, what=""):
         raise ExtensionError(
@@ -320,25 +370,19 @@ class TypstPage(ResolvedPage):
         _, *text = node.children
         return call("citation", body=self.anchors(node) + self.blocks(text))
 
-    # The reference of the package
+    # The reference of the package: names and what they are in a sentence
 
     def block_desc(self, node):
+        """A name and the first paragraph about it; its members are found in the same place."""
         self.builder.references.add(self.docname)
-        names = [child for child in node if isinstance(child, addnodes.desc_signature)]
-        others = [child for child in node if child not in names]
-        names = "".join(
-            call("signature", body=self.anchors(name) + self.inline(name)) for name in names
-        )
-        return call("described", f"[{names}]", body=self.blocks(others))
-
-    def block_desc_content(self, node):
-        return self.blocks(node)
-
-    def block_field_list(self, node):
-        return "\n\n".join(
-            call("field", f"[{self.inline(field[0])}]", body=self.blocks(field[1]))
-            for field in node
-        )
+        first, *others = node.findall(addnodes.desc_signature)
+        marks = self.anchors(first) + "".join(map(self.anchors, others))
+        self.builder.members |= {self.key(name) for other in others for name in other["ids"]}
+        name = re.sub(r"^lectures_lib\.", "", f"{first['module']}.{first['fullname']}")
+        said = (child for child in node.children[-1] if isinstance(child, nodes.paragraph))
+        said = next((text for text in said if not text.astext().startswith("Bases: ")), None)
+        said = self.inline(said).strip() if said is not None else ""
+        return call("described", f"[{marks}{escape(name)}]", body=said)
 
     def nothing(self, node):
         return ""
@@ -366,21 +410,6 @@ class TypstPage(ResolvedPage):
         return self.anchors(node) + self.inline(node)
 
     inline_abbreviation = inline_generated = inline_inline
-    inline_desc_addname = inline_desc_annotation = inline_inline
-    inline_desc_parameter = inline_desc_sig_element = inline_inline
-
-    def inline_bullet_list(self, node):
-        return self.block_bullet_list(node)  # errors of a docstring stand within its paragraph
-
-    def inline_desc_name(self, node):
-        return call("strong", body=self.inline(node))
-
-    def inline_desc_parameterlist(self, node):
-        inside = ", ".join(self.inline(child) for child in node)
-        return f"\\({inside}\\)"
-
-    def inline_desc_returns(self, node):
-        return f" → {self.inline(node)}"
 
     def inline_emphasis(self, node):
         return call("emph", body=self.inline(node))

@@ -26,6 +26,9 @@ class Externality(Market):
     cheap, both can be reached from some initial capital, and expectations decide. Chapter *Which
     equilibrium?*; the exact paths are :func:`lectures_lib.solvers.perfect_foresight`'s.
 
+    Parameters not listed are those of :class:`~lectures_lib.economies.Market`, with one good and
+    massless households.
+
     Parameters
     ----------
     gain : float
@@ -36,9 +39,6 @@ class Externality(Market):
         How gradually, :math:`w`, in units of capital, positive.
     endowment : float
         Units of the final good that each household has in every period, :math:`e`, not negative.
-
-    The other parameters are those of :class:`~lectures_lib.economies.Market`, with one good and
-    massless households.
 
     Raises
     ------

@@ -73,6 +73,9 @@ class InformationMarket(Market):
     with :math:`X_j` the sum of all bids. Before the first period the economy is taken to have been
     where it is, with prices that replace what wears off. Chapter *What is information worth?*
 
+    Parameters not listed are those of :class:`~lectures_lib.economies.Market`, in which households
+    choose spending, have mass, and are not paid profits.
+
     Parameters
     ----------
     n_households, n_uninformed : int
@@ -88,9 +91,6 @@ class InformationMarket(Market):
     cost : MarkovChain, optional
         Multiples :math:`\kappa_t` of the slope of marginal cost. All households pay by it, and only
         the informed see it.
-
-    The other parameters are those of :class:`~lectures_lib.economies.Market`, in which households
-    choose spending, have mass, and are not paid profits.
 
     Raises
     ------

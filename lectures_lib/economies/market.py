@@ -30,6 +30,8 @@ class Market(CrowdedEconomy):
     orders. Firms earn :math:`\phi I_j^2/2` on good :math:`j`, which leaves the economy or is
     rebated to households in equal parts. Chapter *The market's formulation*.
 
+    Parameters not listed are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
+
     Parameters
     ----------
     action : {"spending", "quantity"}
@@ -46,8 +48,6 @@ class Market(CrowdedEconomy):
         same size whose members follow the same policy (role `household_crowd`, which follows
         `household`). Initially a household owns what its member of the crowd owns. A finite number
         of agents thus takes prices as given.
-
-    The other parameters are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
 
     Raises
     ------

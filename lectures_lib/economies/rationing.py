@@ -32,14 +32,14 @@ class Rationing(TradingPost):
     for a fee, :math:`\kappa p` per unit, which leaves the economy. Who cannot pay for what it would
     get gets what it can pay for. Chapter *How to specify markets*.
 
+    Parameters not listed are those of :class:`TradingPost`.
+
     Parameters
     ----------
     relative_price : float
         The price, in units of the one in the competitive steady state; positive.
     fee : float
         What a unit costs that is ordered, delivered or not, as a share :math:`\kappa` of the price.
-
-    The other parameters are those of :class:`TradingPost`.
 
     Raises
     ------

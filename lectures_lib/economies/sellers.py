@@ -136,6 +136,8 @@ class TradingPost(SellersEconomy):
     economy. Where nothing is offered bids are returned, and where nobody bids offers are lost: no
     trade is always an equilibrium. Chapter *Sellers who learn*.
 
+    Parameters not listed are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
+
     Parameters
     ----------
     n_households, n_goods : int
@@ -144,8 +146,6 @@ class TradingPost(SellersEconomy):
         The firms' discount factor, in [0, 1); zero if they are myopic, the households' by default.
     n_firms : int
         Number F of firms, each of which offers every good.
-
-    The other parameters are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
 
     Raises
     ------
@@ -250,6 +250,8 @@ class PostedPrice(SellersEconomy):
     A firm is risk neutral, maximises discounted profit, which leaves the economy, and cannot commit
     to tomorrow's price. Chapter *Sellers who learn*.
 
+    Parameters not listed are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
+
     Parameters
     ----------
     n_households, n_goods : int
@@ -259,8 +261,6 @@ class PostedPrice(SellersEconomy):
     atomistic : bool
         Whether the households that act are massless: firms sell to a crowd that follows the same
         policy (role `household_crowd`), so that households take future prices as given.
-
-    The other parameters are those of :class:`~lectures_lib.economies.capital.CapitalEconomy`.
 
     Raises
     ------

@@ -1,20 +1,16 @@
 """What each construct of a chapter becomes on paper, and that none of the book is missing."""
 
-import base64
-import io
 import json
 import re
 from pathlib import Path
 
 import formulas
 import nbformat
-import numpy as np
 import paper
 import pytest
-from draw_figures import difference, digest, pictures, vector
-from matplotlib.image import imsave
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
+from typst_page import columns_of, wrap
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -28,7 +24,9 @@ author = "Somebody"
 proof_title_format = "%t"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 nb_execution_mode = "off"
-nb_mime_priority_overrides = [("paper", "text/html", 0), ("paper", "text/plain", 1)]
+nb_mime_priority_overrides = [
+    ("paper", "image/png", 0), ("paper", "text/html", 1), ("paper", "text/plain", 2),
+]
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 root_doc = "index"
@@ -83,6 +81,8 @@ $$ (eq-second)
 The map of $x$.
 ```
 
+Then rows.
+
 ```{list-table} Rows
 :header-rows: 1
 :name: tab-rows
@@ -107,6 +107,14 @@ The map of $x$.
 .. autofunction:: formulas.arguments
 ```
 
+```{only} paper
+On paper only.
+```
+
+```{only} html
+Not on paper.
+```
+
 ```{exercise-start} Warm-up: one
 :label: ex-one
 ```
@@ -125,7 +133,8 @@ This.
 """
 
 # They need the book's results and notebooks; their words and tables are made of what is tested.
-OF_THE_BOOK = {"finding", "running-time", "running-times", "planner-learners"}
+OF_THE_BOOK = {"finding", "running-time", "running-times", "planner-learners", "results-table"}
+OF_THE_BOOK |= {"index-of-predictions"}
 
 BIB = "@book{judd, author={Kenneth Judd}, title={Numerical Methods}, publisher={MIT}, year=1998}"
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 50" font-family="sans-serif"/>'
@@ -199,11 +208,13 @@ def test_every_directive_and_role_of_the_book_is_shown_on_paper(build):
             "x $.", "x $\\."
         ),
         '-drawing.svg", "A map", width: 60pt);',
-        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table("2", ',
+        "#lead[Then rows\\.];",
+        '#titled-table("Table 1.1", [#anchor("chapter#tab-rows");Rows])[#data-table((auto, auto, )',
         '#box-of("algorithm", [#anchor("chapter#alg-q");Algorithm 1\\.1 Tables $ Q $])[',
         '#box-of("exercise", [#anchor("chapter#ex-one");Exercise 1\\.1 \\(Warm\\-up\\: one',
         "#solutions[",
-        "#signature[",
+        '#described([#anchor("chapter#formulas.arguments");formulas\\.arguments])[The first arg',
+        "\n\nOn paper only\\.",
         '#contents-part("part-1")[Part one];',
         '#index-word("0", ("index#term-decision-rule", ))[decision rule];',
         "Numerical Methods",
@@ -231,9 +242,40 @@ def test_tables_that_code_makes_are_tables(build):
     rows = "<tr><td>a &lt; b</td><td>1.5</td></tr><tr><td>c</td><td>-2e-05</td></tr>"
     made = build(code("1", html(f"<table>{head}<tbody>{rows}</tbody></table>")))
     assert (
-        '#data-table("2", align: (left, right,), table.header[#strong[];][#strong[error, %];], '
+        "#data-table((auto, auto, ), size: 1.00, align: (left, right,), "
+        "table.header[#strong[];][#strong[error, %];], "
         "[a \\< b], [1\\.5], [c], [\\-2e\\-05]);" in made
     )
+
+
+def test_a_picture_that_can_be_moved_is_still_on_paper(build):
+    pixel = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+        "rkJggg=="
+    )
+    moving = {"text/html": "<div id='moves'></div>", "image/png": pixel, "text/plain": "Chart"}
+    made = build(code("1", nbformat.v4.new_output("display_data", moving)))
+    assert '#image-of("/images/' in made and "moves" not in made
+
+
+def test_columns_with_more_to_say_get_more_of_the_room():
+    long, number = " ".join(["word"] * 20), "4.02 (3.91 to 4.13)"
+    assert columns_of(["a", "b"], [["a", "b" * 60]], [False] * 2) == ("(auto, auto, )", "1.00")
+    assert columns_of(["a", "b"], [["a", "b" * 99]], [False] * 2) == ("(auto, auto, )", "0.95")
+    head = ["name", "says", "means"]
+    found = columns_of(head, [["x", long, long[:49]]], [False] * 3)
+    assert found == ("(6fr, 63fr, 31fr, )", "1.00")
+    found = columns_of(head, [["x", long, number]], [False, False, True])
+    assert found == ("(6fr, 72fr, 22fr, )", "1.00"), "a number stays on one line"
+    head, row = ["name", *("n" * 8)], [long, *[number] * 8]
+    assert columns_of(head[:5], [row[:5]], [False] + [True] * 4)[1] == "0.96"
+    assert columns_of(head, [row], [False] + [True] * 8)[1] == "0.75", "where that can be read"
+
+
+def test_long_lines_that_code_prints_are_broken_unless_they_are_a_table():
+    assert wrap("✓ " + "word " * 17 + "word") == "✓ " + "word " * 15 + "word\n  word word"
+    assert wrap("name  " + "1.0  " * 20) == "name  " + "1.0  " * 20
+    assert wrap("short  line ") == "short  line "
 
 
 @pytest.mark.parametrize(
@@ -256,13 +298,35 @@ def test_formulas_are_turned_into_typsts():
     made = formulas.convert([inline, display, inline])
     assert list(made) == [inline, display]
     assert made[inline].startswith('$inline(1 / 2) class("opening", lr(\\(, size: #1.2em)) x_(')
-    assert " thick class(" in made[inline]
+    assert 'x_(upright("old")) class("relation", lr(\\|, size: #1.8em)) y' in made[inline]
+    bars = r"|\mu|^2 + \bigl|a\bigr|", True
+    big = r'class("normal", lr(\|, size: #1.2em))'
+    assert formulas.convert([bars])[bars] == rf"$ \|mu\|^2 + {big} a {big} $"
     assert formulas.convert([(r"a\!b", False)])[r"a\!b", False] == "$a #h(-0.1667em) b$"
     assert made[display] == "$ a & = 1\\\nb & dot.o 2 $"
     with pytest.raises(Exception, match=r"accent .*breve"):
         formulas.convert([(r"\breve x", False)])
     with pytest.raises(Exception, match=r"does not understand the formula .*\\unheard"):
         formulas.convert([(r"\unheard{x}", False)])
+
+
+def test_the_front_page_leads_to_the_book_on_paper_where_it_is(tmp_path):
+    front = '# Book\n\n```{only} with_pdf\n<a href="book.pdf">PDF</a>\n```\n'
+    config = 'extensions = ["myst_nb", "paper"]\nroot_doc = "index"\nhtml_theme = "basic"\n'
+    (tmp_path / "conf.py").write_text(config)
+    (tmp_path / "index.md").write_text(front)
+    pdf, out = tmp_path / "paper" / "book.pdf", tmp_path / "html"
+
+    def offered():
+        folders = map(str, (tmp_path, tmp_path, out, tmp_path / "doctrees"))
+        with docutils_namespace():
+            Sphinx(*folders, "html", status=None, warning=None, warningiserror=True).build()
+        return 'href="book.pdf"' in (out / "index.html").read_text()
+
+    assert not offered()
+    pdf.parent.mkdir()
+    pdf.write_bytes(b"%PDF")
+    assert offered() and (out / "book.pdf").read_bytes() == b"%PDF"
 
 
 def test_arguments_of_fractions():
@@ -280,32 +344,3 @@ def test_a_small_book_becomes_a_pdf(build, tmp_path, monkeypatch):
     pages = typst.Compiler(str(pdf.with_suffix(".typ")), root=str(pdf.parent)).query("<head>")
     heads = [head["value"]["level"] for head in json.loads(pages)]
     assert heads.count(2) >= 3  # the front, the chapter and the index
-
-
-def picture(shade):
-    """Of four pixels, in base64."""
-    file = io.BytesIO()
-    imsave(file, np.full((2, 2, 3), shade), format="png")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def test_a_vector_stands_for_a_figure_only_while_it_shows_the_same(tmp_path):
-    output = nbformat.v4.new_output("display_data", {"image/png": picture(0.5)})
-    drawn = code("plot()", output, mystnb={"figure": {"name": "fig-s", "caption": "S"}})
-    notebook = nbformat.v4.new_notebook(cells=[drawn, code("more()", output)])
-    assert [name for name, _, _ in pictures(notebook)] == ["fig-s"]
-    assert difference(picture(0.5), picture(0.55)) == 0
-    assert difference(picture(0.5), picture(0.7)) == 1
-    path = tmp_path / "chapter.ipynb"
-    nbformat.write(notebook, path)
-    (tmp_path / "fig-s.svg").write_text("<svg/>")
-
-    def found(**changed):
-        known = {"code": digest(notebook), "differs": 0.0} | changed
-        (tmp_path / "figures.json").write_text(json.dumps({"fig-s": known}))
-        return vector("fig-s", path, tmp_path)
-
-    assert found() == tmp_path / "fig-s.svg"
-    assert found(code="of yesterday") is None
-    assert found(differs=0.5) is None
-    assert vector("fig-other", path, tmp_path) is None
