@@ -14,17 +14,20 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot
-import numpy as np
 import otter.test_files  # noqa: F401
-import quantecon  # noqa: F401
+import quantecon
 import scipy.optimize
 import scipy.special
 import scipy.stats  # noqa: F401
 
 import lectures_lib.agents.q_learning
+import lectures_lib.evaluation
 import lectures_lib.solvers  # noqa: F401
-from lectures_lib.economies import Bertrand
-from lectures_lib.evaluation import departure_gains
 
-# A smallest game, solved: numba looks up what it has compiled for chains and decision problems.
-departure_gains(Bertrand(n_prices=2).tables(), np.zeros((4, 2), dtype=int))
+# A chain and a decision problem, the smallest: numba loads what it has compiled for them. No tensor
+# may be computed here, as PyTorch would start its threads.
+chain = quantecon.MarkovChain([[0.5, 0.5], [0.5, 0.5]])
+chain.stationary_distributions  # noqa: B018
+quantecon.markov.DiscreteDP([0.0, 1.0], [[1.0], [1.0]], 0.5, [0, 0], [0, 1]).solve(
+    method="policy_iteration"
+)
