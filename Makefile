@@ -1,6 +1,6 @@
-# make book | pdf | test | test-pages | test-rounding | test-rounding-SSE | test-rounding-AVX2 |
-#      test-oldest | test-notebooks | test-assignments | execute | lab | bench | notebooks |
-#      assignments | slides-figures | clean
+# make book | pdf | test | test-rows | test-pages | test-rounding | test-rounding-SSE |
+#      test-rounding-AVX2 | test-oldest | test-notebooks | test-assignments | execute | lab |
+#      bench | notebooks | assignments | slides-figures | clean
 # Needs make and Python 3.11 or newer; everything else is installed into .venv, but for a browser.
 
 PYTHON ?= python3
@@ -21,7 +21,7 @@ ROUNDING_AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: book test test-pages test-rounding test-rounding-SSE test-rounding-AVX2 test-oldest
+.PHONY: book test test-rows test-pages test-rounding test-rounding-SSE test-rounding-AVX2 test-oldest
 .PHONY: test-notebooks test-assignments execute lab bench notebooks assignments pdf
 .PHONY: slides-figures clean
 
@@ -33,9 +33,13 @@ test: .venv/installed
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/pages --ignore=tests/assignments \
-	  -n 2 --dist loadgroup
+	  -m 'not row' -n 2 --dist loadgroup
 	$(ONE_THREAD) $(BIN)/python -m pytest --nbval-lax book -n 2 --dist loadscope \
 	  --nbval-cell-timeout=600 -p no:cacheprovider
+
+# Rows of stored results, learned again.
+test-rows: .venv/installed
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/benchmarks -m row -n 2
 
 # The built book in a browser; root on a Debian without one, as in a container, gets its own.
 test-pages: .venv/installed
@@ -57,7 +61,7 @@ test-rounding-SSE test-rounding-AVX2: test-rounding-%: .venv/installed
 # With the lowest versions that pyproject.toml allows, whatever needs no agent that learns for long.
 test-oldest: .venv-oldest/installed
 	$(ONE_THREAD) $(OLDEST)/python -m pytest tests --ignore=tests/book --ignore=tests/pages \
-	  --ignore=tests/assignments -m 'not learning' -n 2 --dist loadgroup
+	  --ignore=tests/assignments -m 'not learning and not row' -n 2 --dist loadgroup
 
 # Runs all chapters, or those named: make execute NOTEBOOKS="book/framework/planner.ipynb"
 execute: .venv/installed

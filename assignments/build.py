@@ -15,8 +15,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import nbformat
-
 HERE = Path(__file__).parent
 BUILT = HERE.parent / "_build" / "assignments"
 #: What every assignment brings along.
@@ -117,6 +115,8 @@ def address() -> str | None:
 
 def _strip(path: Path) -> None:
     """Leave no outputs, and no traces of the master, in a notebook."""
+    import nbformat  # only here, as in `grade.py`
+
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -21,10 +21,12 @@ import traceback
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from .build import BUILT, HERE, master
+
+if TYPE_CHECKING:
+    import nbformat
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def read(submission: Path) -> nbformat.NotebookNode:
     ValueError
         If a zip file holds no notebook, or several.
     """
+    import nbformat  # only here: it takes longer than a grade
+
     if submission.suffix != ".zip":
         return nbformat.read(submission, as_version=4)
     with zipfile.ZipFile(submission) as file:
@@ -184,6 +188,15 @@ def rounds(planted: list[Change]) -> list[list[Change]]:
         else:
             made.append([change])
     return made
+
+
+def possible(autograder: Path) -> dict[str, float]:
+    """What each question is worth, by the tests in the folder that `build` has made."""
+    from otter.test_files.exception_test import ExceptionTestFile
+
+    files = sorted((autograder / "tests").glob("*.py"))
+    tests = [ExceptionTestFile.from_file(str(path)) for path in files]
+    return {test.name: float(test.possible) for test in tests}
 
 
 def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade:

@@ -4,7 +4,8 @@ Two economies. The saver of chapter *Bring your own economy*, made impatient so 
 limit binds in more than a quarter of all years; and the planner with two capital goods, whose
 shares add up to less than one and are never at a corner. In each every way learns with the same
 settings but for the size of the noise, which is the best of four for each row, by the policy error
-of seeds that are not reported.
+of seeds that are not reported. One part has the noise given, so that two ways can be compared at
+the same.
 """
 
 from __future__ import annotations
@@ -227,7 +228,19 @@ def beyond(seeds=5):
     yield from swept(row_of, cells, [range(FIRST_SEED, FIRST_SEED + seeds)])
 
 
+def same_noise(seeds=5):
+    """PPO where a borrowing limit binds: squashing and clipping, each at the other's best noise."""
+    cells = {
+        f"{way}, noise x{scale:g}": {
+            **{"economy": "saver", "learner": "PPO", "how": way, "penalty": 0.0},
+            "scale": scale,
+        }
+        for way, scale in (("squash", 1.0), ("clip", 2.0))
+    }
+    yield from swept(row_of, cells, [range(FIRST_SEED, FIRST_SEED + seeds)])
+
+
 PARTS = {
     f"constraints_{part.__name__}": part
-    for part in (limit_ppo, limit_probing, inside_ppo, inside_probing, beyond)
+    for part in (limit_ppo, limit_probing, inside_ppo, inside_probing, beyond, same_noise)
 }

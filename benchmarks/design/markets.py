@@ -180,7 +180,7 @@ def markets_high(seeds=5):
 
 
 def markets_calibration(seeds=5):
-    """Another calibration: prices and spending at a time, and orders that cost nothing."""
+    """Another calibration: prices and spending at once, and orders that cost nothing."""
     other = CALIBRATIONS["other"]
     kinds = {
         "simultaneous, myopic": SimultaneousPrice(2, seller_discount=0.0, **other),

@@ -40,6 +40,7 @@ SEEDS, ITERATIONS, SEARCHING, POINTS, PATHS = 5, 300, 150, 30, 32
 MARKS = (3, 1)
 REWARDS = {
     "as it is": {},
+    "a hundredth": {"reward_scale": 0.01},
     "a hundred times": {"reward_scale": 100.0},
     "plus 10": {"reward_shift": 10.0},
     "plus 1000": {"reward_shift": 1000.0},
@@ -216,13 +217,12 @@ def _units(name, learner, actions=UNITS):
     }
 
 
-def _seen(name, learner):
+def _seen(name, learner, kinds):
     """Rows of observations, shares being chosen."""
-    best, as_they_are = best_noise(name, learner, "share"), {"frozen": ("scale",)}
-    kinds = {"raw": {}, "log, as they are": as_they_are, "raw, as they are": as_they_are}
-    cells = {}
-    for label, how in kinds.items():
+    best, cells = best_noise(name, learner, "share"), {}
+    for label in kinds:
         economy = Respecified(ECONOMIES[name], sees=label.split(",")[0])
+        how = {"frozen": ("scale",)} if label.endswith("as they are") else {}
         cells[f"{name}, {learner}, {label}"] = (name, learner, economy, best), how
     return cells
 
@@ -234,6 +234,14 @@ def _earned(name, learner, guards, rewards):
         economy = Respecified(ECONOMIES[name], **REWARDS[units_of])
         given = name, learner, economy, best
         cells[f"{name}, {learner}, {guards}, {units_of}"] = given, GUARDS[guards]
+    return cells
+
+
+def _hundredth(name, learner):
+    """Rows of a hundredth of rewards, with each pair of guards."""
+    cells: dict = {}
+    for guards in GUARDS:
+        cells |= _earned(name, learner, guards, ("a hundredth",))
     return cells
 
 
@@ -271,6 +279,20 @@ for _learner in LEARNERS:
     PARTS[f"{_of}_seen"] = _part(
         f"The planner's observations, standardised and as they are: {_learner}.",
         _seen,
+        "planner",
+        _learner,
+        ("raw", "log, as they are", "raw, as they are"),
+    )
+    PARTS[f"{_of}_relative"] = _part(
+        f"The planner sees capital relative to output: {_learner}.",
+        _seen,
+        "planner",
+        _learner,
+        ("relative", "relative, as they are"),
+    )
+    PARTS[f"{_of}_hundredth"] = _part(
+        f"A hundredth of the planner's rewards, by guards of the critic: {_learner}.",
+        _hundredth,
         "planner",
         _learner,
     )

@@ -24,6 +24,7 @@ from lectures_lib.agents import (
     PPO,
     PPOConfig,
     Probing,
+    ProbingConfig,
     TrainingDiverged,
 )
 from lectures_lib.economies import BrockMirman, Market, Planner, TradingPost
@@ -309,13 +310,13 @@ def shares(policy, name: str) -> list[float]:
     return found
 
 
-def episodic(kind, name, periods, groups, steps):
+def episodic(kind, name, periods, groups, steps, jitter=0.0):
     """Settings of a learner whose economies all begin anew after so many periods."""
     return {
         "kind": kind,
         "name": name,
         "config": kind.config_class(
-            groups=groups, replicates=16, horizon=periods, restart=1.0, jitter=0.0
+            groups=groups, replicates=16, horizon=periods, restart=1.0, jitter=jitter
         ),
         "steps": steps,
     }
@@ -343,6 +344,17 @@ def time_limits(seeds=5):
     yield from swept(saving, cells, [range(seeds)])
 
 
+def time_limits_scattered(seeds=5):
+    """The same for Probing, whose episodes begin at states that are scattered as usual."""
+    cells, jitter = {}, ProbingConfig().jitter
+    for name, periods in (("brock_mirman", 8), ("planner", 50)):
+        lengths, steps = EPISODES[name]
+        how = (name, periods, lengths[periods], steps[Probing], jitter)
+        for kind, what in ((Probing, "cut"), (EndingProbing, "end")):
+            cells[f"{name}, Probing, {periods}, {what}"] = episodic(kind, *how)
+    yield from swept(saving, cells, [range(seeds)])
+
+
 def patience(seeds=5):
     """PPO with and without its privileges, planner, learning with a discount factor of its own."""
     cells = {}
@@ -350,7 +362,7 @@ def patience(seeds=5):
         for beta in (0.97, 0.98):
             economy = Planner(beta=beta)
             if economy == Planner() and label == "PPO":
-                continue  # which is a row of `planner_ppo`
+                continue  # which is a row of `rates_planner_ppo`
             cells[f"{label}, {beta}"] = {
                 "kind": PPO,
                 "name": "planner",
@@ -366,6 +378,7 @@ PARTS = {
     "planner_ppo_switches": sensitivity(PPO, "planner", *SWITCHES),
     "planner_probing": sensitivity(Probing, "planner", *FEW, "groups", *OFF[:2]),
     "market_ppo": sensitivity(PPO, "market", *FEW, "last noise", *OFF[::2]),
+    "market_probing": sensitivity(Probing, "market", "policy rate", OFF[0]),
 }
 PARTS |= {
     f.__name__: f
@@ -375,6 +388,8 @@ PARTS |= {
         planner_ppo_critic,
         post_corners,
         time_limits,
+        time_limits_scattered,
         patience,
     )
 }
+PARTS = {f"rates_{name}": part for name, part in PARTS.items()}

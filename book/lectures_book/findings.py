@@ -84,7 +84,9 @@ def _front() -> dict[str, str]:
     societies, guesses = stored("equilibria")["history"], stored("equilibria")["guesses"]
     usual = societies["scatter 0.0515"]  # the chapter's own
     return {
-        "constant-loss": percent(constant["loss"]),
+        "constant-loss": printed(
+            "front/how_rules_are_judged", "dceffdc6: best constant share, without chance: #1"
+        ),
         "constant-error": percent(constant["policy_error"]),
         "constant-spread": percent(100 - constant["capital_spread"]),
         "precise-factor": factor(error["planner"], error["planner+common+differences"]),
@@ -125,6 +127,7 @@ def _front() -> dict[str, str]:
         "which-low": share(usual["share_low"]),
         "which-high": share(usual["share_high"]),
         "which-middle": share(usual["share_middle"]),
+        "which-none": share(usual["share_elsewhere"]),
         "which-high-low-order": share(guesses["history, guess 24"]["share_high"]),
         "which-high-high-order": share(guesses["history, guess 46"]["share_high"]),
         "known-learned": percent(middle(half["constant cost"], "unlearned")),
@@ -264,11 +267,15 @@ def _lessons() -> dict[str, str]:
     spending = design["quantities_probing_spending"]["market, Probing, share"]
     quantity = design["quantities_probing_quantity"]["market, Probing, quantity"]
     rates = design["quantities_ppo_planner"]["planner, PPO, rate"]
+    traded = design["quantities_ppo_quantity"]["market, PPO, rate"]
     tended = design["markets_auctioneer"]["auctioneer, Probing"]
     free = design["markets_auctioneer"]["rationing, low, Probing"]
+    fee = design["markets_fee"]
+    chapter, run = "design/rates_and_algorithms", "rates-patience-run: "
+    same = design["constraints_same_noise"]
     limit, penalty = design["constraints_limit_ppo"], "clip, penalty x{}".format
-    usual = design["planner_ppo"]["default"]
-    alone = design["planner_ppo_switches"]["common shocks, comparisons off"]
+    usual = design["rates_planner_ppo"]["default"]
+    alone = design["rates_planner_ppo_switches"]["common shocks, comparisons off"]
 
     def less(name):
         return percent(100 * (1 - middle(quantity, name) / middle(spending, name)))
@@ -285,15 +292,22 @@ def _lessons() -> dict[str, str]:
         "units-spending": percent(middle(spending, "policy_error")),
         "units-quantity": percent(middle(quantity, "policy_error")),
         "units-rate": percent(middle(rates, "policy_error")),
+        "units-rate-market": percent(middle(traded, "policy_error")),
         "market-capital": percent(median(abs(row["capital_error"]) for row in tended)),
         "market-orders": whole(middle(free, "ordered")),
+        "fee-ppo": f"{middle(fee['rationing, low with a fee, PPO'], 'ordered'):.2f}",
+        "fee-probing": f"{middle(fee['rationing, low with a fee, Probing'], 'ordered'):.2f}",
         "limit-below": percent(middle(limit[penalty(0.1)], "bound")),
         "limit-above": percent(middle(limit[penalty(10)], "bound")),
         "limit-clipped": percent(middle(limit["clip"], "error")),
-        "limit-squashed": percent(middle(limit["squash"], "error")),
+        "limit-squashed": percent(middle(same["squash, noise x1"], "error")),
         "settings-default": percent(middle(usual, "policy_error")),
-        "settings-worst": times("planner_ppo"),
-        "settings-longer": times("planner_ppo_longer"),
+        "settings-worst": times("rates_planner_ppo"),
+        "settings-longer": times("rates_planner_ppo_longer"),
+        "hasty-foretold": printed(chapter, run + "discounting by .97: #1"),
+        "hasty-measured": printed(chapter, run + "discounting by .97: #4"),
+        "ended-foretold": printed(chapter, run + "T = 50: saves #1"),
+        "ended-measured": printed(chapter, run + "T = 50: saves #4"),
         "settings-alone": whole(middle(alone, "policy_error") / middle(usual, "policy_error")),
     }
 

@@ -208,7 +208,7 @@ ROWS = (
         "a penalty leaves no gap if it is below the limit's multiplier, and one of a per cent or "
         "more above it",
         "{limit-below} at a tenth of the multiplier, {limit-above} at ten times",
-        "policy error {limit-clipped} by clipping, {limit-squashed} by squashing",
+        "policy error {limit-clipped} by clipping, {limit-squashed} by squashing at the same noise",
     ),
     Row(
         "design/rates_and_algorithms",

@@ -6,7 +6,16 @@ import nbformat
 import pytest
 
 from assignments import honest
-from assignments.grade import Change, changed, changes, grade, grade_here, read, rounds
+from assignments.grade import (
+    Change,
+    changed,
+    changes,
+    grade,
+    grade_here,
+    possible,
+    read,
+    rounds,
+)
 
 MINUTES, GIGABYTES = 5, 2
 
@@ -16,6 +25,7 @@ def test_the_solution_earns_everything_in_time_and_memory(name, built):
     found = grade(built / "autograder" / f"{name}.ipynb", built / "autograder.zip")
     assert found.lost == {} and found.said == {}
     assert found.total == found.full > 30
+    assert found.possible == possible(built / "autograder")
     assert found.number == 20261127
     # The kernel is a child of this process. Its processor's time, as other tests run beside it.
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -36,8 +46,8 @@ def test_planted_mistakes_lose_what_they_should(name, built, solution):
         assert found.lost == expected, [change.name for change in together]
 
 
-def test_every_question_has_a_planted_mistake(name, built, solution):
-    questions = grade_here(solution, built / "autograder").possible.keys() - {"number"}
+def test_every_question_has_a_planted_mistake(name, built):
+    questions = possible(built / "autograder").keys() - {"number"}
     assert questions == {q for change in changes(name, "wrong") for q in change.loses}
 
 

@@ -244,7 +244,7 @@ def test_episodes_are_cut_and_said_to_be_cut():
     assert (ends[:, :3] == ends[:, :1]).all() and not ends.all(1).any()
 
 
-@pytest.mark.learning
+@pytest.mark.row
 @pytest.mark.skipif("brock_mirman+common+scattered" not in STORED, reason="not stored yet")
 def test_a_seed_of_a_stored_cell_is_as_precise_as_its_row():
     cell = CELLS["brock_mirman+common+scattered"]

@@ -271,3 +271,13 @@ def test_speeds_beside_stable_baselines3_are_those_of_the_row():
     ratio = simulating(ours, "planner", default) / simulating(theirs, "planner", setting)
     stored_ratio = rows["ours"]["simulation"] / row["simulation"]
     assert stored_ratio / 3 < ratio < stored_ratio * 3
+
+
+def test_environments_of_other_libraries_cost_little_beside_the_economy():
+    rows = stored("libraries")["interfaces"]
+    for label, row in rows.items():
+        bound = {"VectorGym": 1.2, "Gym": 3}.get(label.split(": ")[1])
+        if bound is not None:
+            assert row["beside the bare economy"] <= bound
+        if bound == 1.2:
+            assert row["million steps per second"] >= 1
