@@ -144,7 +144,7 @@ def test_the_grid_shows_what_is_stored_and_so_do_its_sessions():
         assert each.mean(0) == pytest.approx([row["gain"], row["departure"]], rel=1e-3)
 
 
-@pytest.mark.learning
+@pytest.mark.row
 def test_a_cell_of_the_grid_is_what_its_sessions_come_to_again():
     row = stored("marl")["grid"]["alpha 0.025, beta 2.0e-05"]
     how = {"rate": row["rate"], "decay": row["decay"]}
