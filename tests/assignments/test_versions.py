@@ -8,7 +8,8 @@ import nbclient
 import nbformat
 import pytest
 
-from assignments.build import master
+import assignments.build
+from assignments.build import master, requirements, start
 from assignments.grade import entered_number, grade_here, possible, read, sources
 
 
@@ -71,7 +72,8 @@ def test_the_zip_file_holds_what_a_student_needs_and_nothing_else(name, built):
     questions = {path.name for path in (built / "autograder" / "tests").glob("*.py")}
     assert {path.removeprefix("tests/") for path in tests} == questions
     folders = {path for path in inside if path.rstrip("/") in ("tests", "")}
-    assert inside - tests - folders == {f"{name}.ipynb", "course.py", "material.py"}
+    given = {"course.py", "material.py", "requirements.txt"}
+    assert inside - tests - folders == {f"{name}.ipynb", *given}
 
 
 def test_a_blank_notebook_runs_to_its_end_and_earns_nothing(name, built, tmp_path):
@@ -85,9 +87,41 @@ def test_a_blank_notebook_runs_to_its_end_and_earns_nothing(name, built, tmp_pat
     blank.cells = cells
     where = {"metadata": {"path": str(path.parent)}}
     nbclient.NotebookClient(blank, timeout=900, resources=where).execute()  # raises what it raises
+    said = {cell.source: printed(cell) for cell in blank.cells if cell.cell_type == "code"}
+    (whose,) = (text for code, text in said.items() if code.startswith("print(whose("))
+    assert "Example calibration: no number entered yet" in whose
+    checks = {code: text for code, text in said.items() if code.startswith("grader.check")}
+    assert len(checks) == len(possible(built / "autograder")) + 1  # and all of them at the end
+    for code, text in checks.items():
+        assert "results" in text and "passed!" not in text, (code, text)
     found = grade_here(sources(read(path)), built / "autograder")
     assert found.errors == [] and found.total == 0 and found.number is None
     assert entered_number(path) is None
+
+
+def printed(cell):
+    return "".join(out.get("text") or out.data["text/plain"] for out in cell.outputs)
+
+
+def test_the_first_cell_says_how_to_begin(name, built):
+    first = nbformat.read(built / "student" / f"{name}.ipynb", as_version=4).cells[0].source
+    assert first == start(name) and f"jupyter lab {name}.ipynb" in first
+    assert (built / "student" / "requirements.txt").read_text() == requirements(student=True)
+
+
+@pytest.mark.parametrize("found", [None, "git+https://github.com/who/book@main"])
+def test_students_install_the_package_from_where_it_is(monkeypatch, found):
+    monkeypatch.setattr(assignments.build, "address", lambda: found)
+    needed, text = requirements(student=True).splitlines(), start("games")
+    installed = {line.partition("==")[0] for line in needed}
+    assert {"jupyterlab", "otter-grader", "ipykernel", "torch"} <= installed
+    if found:
+        assert needed[-1] == f"lectures-lib @ {found}" and "clone" not in text
+        assert "pip install -r requirements.txt\njupyter lab games.ipynb" in text
+    else:
+        # Nothing that pip would look for on PyPI, where somebody else may have taken the name.
+        assert not any("lectures" in line for line in needed)
+        assert "pip install BOOK -r requirements.txt" in text and "a clone of the book" in text
 
 
 def test_every_question_says_what_it_is_worth_and_the_text_adds_it_up(name, built):
