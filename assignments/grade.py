@@ -235,12 +235,29 @@ def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade
     TimeoutError
         If it takes longer.
     """
+    return _forked(_grade, code, autograder, timeout=timeout)
+
+
+def play(code: list[str], folder: Path, timeout: float = 900) -> list[str]:
+    """What cells print and show if IPython runs them in turn in a folder; a fork, again.
+
+    Raises
+    ------
+    RuntimeError
+        If a cell raises an error, which is named.
+    TimeoutError
+        If it takes longer.
+    """
+    return _forked(_play, code, folder, timeout=timeout)
+
+
+def _forked(work, *args, timeout: float):
     # The threads of OpenMP do not survive a fork; numba has others.
     os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["assignments.warm"])
     here, there = server.Pipe(duplex=False)
-    child = server.Process(target=_run, args=(code, autograder, there), daemon=True)
+    child = server.Process(target=_run, args=(work, args, there), daemon=True)
     child.start()
     there.close()
     try:
@@ -255,36 +272,56 @@ def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade
     return result
 
 
-def _run(code, autograder, pipe):
+def _run(work, args, pipe):
     try:
-        from otter.test_files.exception_test import ExceptionTestFile
-
-        sys.path.insert(0, str(autograder))
-        env: dict = {"__name__": "__main__"}
-        errors = []
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
             os.chdir(folder)
             sys.stdout = nowhere
-            for text in code:
-                try:
-                    exec(compile(text, "<cell>", "exec"), env)
-                except Exception:
-                    errors.append(traceback.format_exc(limit=-1))
-            points, possible, said, hints = {}, {}, {}, {}
-            for path in sorted((autograder / "tests").glob("*.py")):
-                tests = ExceptionTestFile.from_file(str(path))
-                tests.run(env)
-                points[tests.name], possible[tests.name] = float(tests.score), float(tests.possible)
-                if not tests.passed_all:
-                    said[tests.name], hints[tests.name] = tests.summary(), _hints(tests)
-        number = env.get("STUDENT_NUMBER")
-        number = number if isinstance(number, int) else None
-        pipe.send(Grade(points, possible, said, errors, number, hints))
+            pipe.send(work(*args))
     except BaseException:
         pipe.send(traceback.format_exc())
     finally:
         pipe.close()
         os._exit(0)
+
+
+def _grade(code, autograder):
+    from otter.test_files.exception_test import ExceptionTestFile
+
+    sys.path.insert(0, str(autograder))
+    env: dict = {"__name__": "__main__"}
+    errors = []
+    for text in code:
+        try:
+            exec(compile(text, "<cell>", "exec"), env)
+        except Exception:
+            errors.append(traceback.format_exc(limit=-1))
+    points, possible, said, hints = {}, {}, {}, {}
+    for path in sorted((autograder / "tests").glob("*.py")):
+        tests = ExceptionTestFile.from_file(str(path))
+        tests.run(env)
+        points[tests.name], possible[tests.name] = float(tests.score), float(tests.possible)
+        if not tests.passed_all:
+            said[tests.name], hints[tests.name] = tests.summary(), _hints(tests)
+    number = env.get("STUDENT_NUMBER")
+    return Grade(points, possible, said, errors, number if isinstance(number, int) else None, hints)
+
+
+def _play(code, folder):
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+    from traitlets.config import Config
+
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    said = []
+    for text in code:
+        with capture_output() as heard:
+            result = shell.run_cell(text)
+        result.raise_error()
+        said.append(heard.stdout)
+    return said
 
 
 def run() -> None:
