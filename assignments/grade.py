@@ -122,6 +122,14 @@ def entered_number(submission: Path) -> int | None:
     return int(match[1]) if match else None
 
 
+def answers_in_words(submission: Path) -> str:
+    """What a student has answered in words, for a person to read."""
+    cells = (cell for cell in read(submission).cells if cell.cell_type == "markdown")
+    # Otter's tag stays with a cell while its text is edited.
+    tagged = (cell for cell in cells if "otter_answer_cell" in cell.metadata.get("tags", []))
+    return "\n\n".join(cell.source for cell in tagged)
+
+
 def read(submission: Path) -> nbformat.NotebookNode:
     """The notebook of a submission.
 
@@ -341,7 +349,7 @@ def run() -> None:
     rows, numbers = [], {}
     for submission in given.submissions:
         try:
-            found = grade(submission, autograder)
+            found, words = grade(submission, autograder), answers_in_words(submission)
         except Exception as error:
             print(f"{submission}: could not be graded: {error!r}")
             rows.append({"submission": submission})
@@ -353,7 +361,7 @@ def run() -> None:
         if found.number is not None and same != submission:
             print(f"  the student number is that of {same}, too")
         rows.append({"submission": submission, "number": found.number, "total": found.total})
-        rows[-1] |= found.points
+        rows[-1] |= {**found.points, "in words": words}
         if given.feedback:
             given.feedback.mkdir(parents=True, exist_ok=True)
             (given.feedback / f"{submission.stem}.txt").write_text(found.feedback())

@@ -89,8 +89,10 @@ def test_what_cannot_be_graded_does_not_stop_the_others(monkeypatch, tmp_path, c
     (tmp_path / "broken.zip").write_text("no zip file")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
-    for name in ("good.ipynb", "autograder.zip"):
-        (tmp_path / name).write_text("")
+    (tmp_path / "autograder.zip").write_text("")
+    given, answer = (nbformat.v4.new_markdown_cell(text) for text in ("Why?", "Because."))
+    answer.metadata["tags"] = ["otter_answer_cell"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[given, answer]), tmp_path / "good.ipynb")
     earned = grading.Grade(
         {"a": 1.0}, {"a": 2.0}, {"a": "secret"}, number=7, hints={"a": ["mind it"]}
     )
@@ -108,6 +110,7 @@ def test_what_cannot_be_graded_does_not_stop_the_others(monkeypatch, tmp_path, c
     assert capsys.readouterr().out.count("could not be graded") == 2
     rows = list(csv.DictReader((tmp_path / "grades.csv").open()))
     assert [row["a"] for row in rows] == ["", "1.0", ""] and rows[1]["number"] == "7"
+    assert [row["in words"] for row in rows] == ["", "Because.", ""]
     (feedback,) = (tmp_path / "said").iterdir()
     assert "a: 1 of 2\n    mind it" in feedback.read_text()
     assert "secret" not in feedback.read_text()

@@ -9,7 +9,15 @@ import pytest
 
 import assignments.build
 from assignments.build import master, requirements, start
-from assignments.grade import entered_number, grade_here, play, possible, read, sources
+from assignments.grade import (
+    answers_in_words,
+    entered_number,
+    grade_here,
+    play,
+    possible,
+    read,
+    sources,
+)
 
 
 def blocks(name):
@@ -92,6 +100,7 @@ def test_a_blank_notebook_runs_to_its_end_and_earns_nothing(name, built, tmp_pat
         assert "results" in text and "passed!" not in text, (code, text)
     found = grade_here(sources(read(path)), built / "autograder")
     assert found.errors == [] and found.total == 0 and found.number is None
+    assert answers_in_words(path) == "_Type your answer here, replacing this text._"
     assert entered_number(path) is None
 
 
