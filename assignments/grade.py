@@ -281,7 +281,12 @@ def _forked(work, *args, timeout: float):
 
 
 def _run(work, args, pipe):
+    import torch
+
+    from .warm import THREADS
+
     try:
+        torch.set_num_threads(THREADS)
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
             os.chdir(folder)
             sys.stdout = nowhere

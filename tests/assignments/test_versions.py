@@ -1,14 +1,17 @@
 """What is handed out: everything that a student needs, and nothing of the solution."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import zipfile
 
 import nbformat
 import pytest
 
 import assignments.build
-from assignments.build import master, requirements, start
+from assignments.build import HERE, master, requirements, start
 from assignments.grade import (
     answers_in_words,
     entered_number,
@@ -109,6 +112,22 @@ def test_cells_are_heard_and_errors_named(tmp_path):
     assert said[0] == "" and "3" in said[1] and said[2] == "two 2\n"
     with pytest.raises(RuntimeError, match="nobody_has_defined_this"):
         play(["nobody_has_defined_this"], tmp_path)
+
+
+def test_forks_may_use_threads(tmp_path):
+    """A thread that PyTorch starts before a fork is missed for ever after it."""
+    search = "torch.searchsorted(torch.linspace(0, 1, 100_000), torch.rand(400_000)).shape"
+    code = ["import torch", "torch.get_num_threads()", search]
+    text = f"""
+from pathlib import Path
+from assignments.grade import play
+print(play({code}, Path({str(tmp_path)!r}), timeout=120))
+"""
+    command, two = [sys.executable, "-c", text], {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        command, cwd=HERE.parent, env=os.environ | two, capture_output=True, text=True
+    )
+    assert ": 2\\n" in done.stdout and "[400000]" in done.stdout, done.stderr
 
 
 def test_the_first_cell_says_how_to_begin(name, built):
