@@ -21,6 +21,7 @@ from assignments.grade import (
     read,
     sources,
 )
+from assignments.honest import conditions
 
 
 def blocks(name):
@@ -123,7 +124,7 @@ from pathlib import Path
 from assignments.grade import play
 print(play({code}, Path({str(tmp_path)!r}), timeout=120))
 """
-    command, two = [sys.executable, "-c", text], {"OMP_NUM_THREADS": "2"}
+    command, two = [sys.executable, "-c", text], dict(conditions())["SSE, 2 threads"]
     done = subprocess.run(
         command, cwd=HERE.parent, env=os.environ | two, capture_output=True, text=True
     )
