@@ -22,7 +22,29 @@ SHARED = HERE / "course.py"
 #: What runs a submission, and what the package needs; and where pip finds torch without CUDA.
 GRADING = {"otter-grader", "ipykernel", "jupyter_client", "nbconvert", "nbformat", "dill"}
 GRADING |= {"torch", "numpy", "scipy", "matplotlib", "quantecon", "numba", "tqdm", "pandas"}
+#: What students need besides, to open a notebook.
+READING = {"jupyterlab"}
 WITHOUT_GPU = "https://download.pytorch.org/whl/cpu"
+#: The first cell of every student version.
+START = """\
+## Before you start
+
+You need Python 3.11, 3.12 or 3.13, best in an environment of its own. Unzip `student.zip`, open a \
+terminal in the folder `{name}`, and call
+
+```bash
+pip install {what}
+jupyter lab {name}.ipynb
+```
+
+{where}The first command takes some minutes. It installs what your answers will be graded with, \
+and of PyTorch the small version that needs no GPU. Leave the name of the notebook and the files \
+beside it as they are. A warning that a kernel runs *over TCP without encryption* is of no account \
+on your own machine. With the answers that we have in mind the whole notebook runs in less than \
+five minutes.
+"""
+#: Before the commands are explained, where the package has no address.
+CLONE = "Here `BOOK` stands for the folder with a clone of the book, which your teacher gives you. "
 
 
 def names() -> list[str]:
@@ -81,23 +103,26 @@ def build(name: str, to: Path = BUILT, run_tests: bool = False) -> Path:
             main(str(work / f"{name}.ipynb"), str(made), no_run_tests=not run_tests, no_pdfs=True)
     (zipped,) = (made / "autograder").glob("*.zip")
     zipped.rename(made / "autograder.zip")
-    _strip(made / "student" / f"{name}.ipynb")
+    _hand_out(made / "student" / f"{name}.ipynb")
     with zipfile.ZipFile(made / "student.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted((made / "student").rglob("*")):
             file.write(path, Path(name) / path.relative_to(made / "student"))
     return made
 
 
-def requirements() -> str:
-    """What the machine that grades has to install: the pins of the book, and its package.
+def requirements(student: bool = False) -> str:
+    """What has to be installed: the pins of the book, and its package.
 
     The package comes from the repository's address where that is known (`repository.py` of the
-    book); a copy that has none asks for it by name, and says so.
+    book). In a copy that has none the machine that grades asks for it by name, and students install
+    it from a clone, as the first cell of their notebook says.
     """
+    wanted = GRADING | READING if student else GRADING
     lines = (HERE.parent / "constraints.txt").read_text().splitlines()
-    pins = [line for line in lines if line.partition("==")[0] in GRADING]
-    package = f"lectures-lib @ {address()}" if address() else "lectures-lib"
-    return "\n".join([f"--extra-index-url {WITHOUT_GPU}", *pins, package, ""])
+    pins = [line for line in lines if line.partition("==")[0] in wanted]
+    found = address()
+    package = [f"lectures-lib @ {found}"] if found else [] if student else ["lectures-lib"]
+    return "\n".join([f"--extra-index-url {WITHOUT_GPU}", *pins, *package, ""])
 
 
 def address() -> str | None:
@@ -113,15 +138,25 @@ def address() -> str | None:
     return None if found is None else f"git+{found[0]}@{found[1]}"
 
 
-def _strip(path: Path) -> None:
-    """Leave no outputs, and no traces of the master, in a notebook."""
+def start(name: str) -> str:
+    """How a student installs what is needed, and opens the notebook."""
+    if address():
+        return START.format(name=name, what="-r requirements.txt", where="")
+    return START.format(name=name, what="BOOK -r requirements.txt", where=CLONE)
+
+
+def _hand_out(path: Path) -> None:
+    """Leave no outputs in a student's notebook, and say how to begin with it."""
     import nbformat  # only here, as in `grade.py`
 
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    first = nbformat.v4.new_markdown_cell(start(path.stem), id="before-you-start")
+    notebook.cells.insert(0, first)
     nbformat.write(notebook, path)
+    (path.parent / "requirements.txt").write_text(requirements(student=True))
 
 
 def run() -> None:

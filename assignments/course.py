@@ -1,6 +1,6 @@
 """What the assignments share: a calibration of one's own, and blanks that do no harm.
 
-This file is handed out with every assignment. It holds no answers.
+This file is handed out with every assignment.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ EXAMPLE = 0
 def entered(number: Any) -> bool:
     """Whether this is a student's number: a whole number that is not negative."""
     return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def whose(number: Any) -> str:
+    """Whose calibration it is, in words: what the first cell that uses it prints."""
+    if entered(number):
+        return f"Calibration of number {number}"
+    return "Example calibration: no number entered yet"
 
 
 def place(number: Any, purpose: str, n: int) -> int:

@@ -1,9 +1,11 @@
 """What a submission earns, question by question.
 
     python -m assignments.grade NAME SUBMISSION ... [--autograder ZIP] [--csv FILE]
+                                                    [--feedback FOLDER]
 
 A submission is a notebook, or the zip file that the last cell of a notebook writes. Otter runs it
-from top to bottom in a process of its own and then runs all tests, public and hidden.
+from top to bottom in a process of its own and then runs all tests, public and hidden. What is
+printed holds answers; what `--feedback` writes for each submission does not.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Grade:
         What the submission's own cells raised; only from :func:`grade_here`.
     number : int or None
         The student number that was entered.
+    hints : dict of str to list of str
+        As `said`, but only what a student may read: the messages of the failed tests.
     """
 
     points: dict[str, float]
@@ -52,6 +56,7 @@ class Grade:
     said: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     number: int | None = None
+    hints: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -68,6 +73,19 @@ class Grade:
         """By question, where points were lost."""
         lost = {name: self.possible[name] - earned for name, earned in self.points.items()}
         return {name: points for name, points in lost.items() if points > 1e-9}
+
+    def feedback(self) -> str:
+        """What a student may read: points and hints, and nothing of a test's code."""
+        lines = [f"{self.total:g} of {self.full:g} points, student number {self.number}", ""]
+        for name, earned in self.points.items():
+            lines.append(f"{name}: {earned:g} of {self.possible[name]:g}")
+            lines += [f"    {hint}" for hint in self.hints.get(name, [])]
+        return "\n".join([*lines, ""])
+
+
+def _hints(tests) -> list[str]:
+    failed = (result.test_case for result in tests.test_case_results if not result.passed)
+    return [" ".join((case.failure_message or case.name).split()) for case in failed]
 
 
 def grade(submission: Path, autograder: Path) -> Grade:
@@ -94,13 +112,22 @@ def grade(submission: Path, autograder: Path) -> Grade:
     said = {
         name: result.summary() for name, result in results.results.items() if not result.passed_all
     }
-    return Grade(points, possible, said, number=entered_number(submission))
+    hints = {name: _hints(results.results[name]) for name in said}
+    return Grade(points, possible, said, number=entered_number(submission), hints=hints)
 
 
 def entered_number(submission: Path) -> int | None:
     """The student number that stands in a submission, read without running it."""
     match = re.search(r"^STUDENT_NUMBER *= *(\d+)", "\n".join(sources(read(submission))), re.M)
     return int(match[1]) if match else None
+
+
+def answers_in_words(submission: Path) -> str:
+    """What a student has answered in words, for a person to read."""
+    cells = (cell for cell in read(submission).cells if cell.cell_type == "markdown")
+    # Otter's tag stays with a cell while its text is edited.
+    tagged = (cell for cell in cells if "otter_answer_cell" in cell.metadata.get("tags", []))
+    return "\n\n".join(cell.source for cell in tagged)
 
 
 def read(submission: Path) -> nbformat.NotebookNode:
@@ -216,12 +243,29 @@ def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade
     TimeoutError
         If it takes longer.
     """
+    return _forked(_grade, code, autograder, timeout=timeout)
+
+
+def play(code: list[str], folder: Path, timeout: float = 900) -> list[str]:
+    """What cells print and show if IPython runs them in turn in a folder; a fork, again.
+
+    Raises
+    ------
+    RuntimeError
+        If a cell raises an error, which is named.
+    TimeoutError
+        If it takes longer.
+    """
+    return _forked(_play, code, folder, timeout=timeout)
+
+
+def _forked(work, *args, timeout: float):
     # The threads of OpenMP do not survive a fork; numba has others.
     os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["assignments.warm"])
     here, there = server.Pipe(duplex=False)
-    child = server.Process(target=_run, args=(code, autograder, there), daemon=True)
+    child = server.Process(target=_run, args=(work, args, there), daemon=True)
     child.start()
     there.close()
     try:
@@ -236,36 +280,61 @@ def grade_here(code: list[str], autograder: Path, timeout: float = 900) -> Grade
     return result
 
 
-def _run(code, autograder, pipe):
-    try:
-        from otter.test_files.exception_test import ExceptionTestFile
+def _run(work, args, pipe):
+    import torch
 
-        sys.path.insert(0, str(autograder))
-        env: dict = {"__name__": "__main__"}
-        errors = []
+    from .warm import THREADS
+
+    try:
+        torch.set_num_threads(THREADS)
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
             os.chdir(folder)
             sys.stdout = nowhere
-            for text in code:
-                try:
-                    exec(compile(text, "<cell>", "exec"), env)
-                except Exception:
-                    errors.append(traceback.format_exc(limit=-1))
-            points, possible, said = {}, {}, {}
-            for path in sorted((autograder / "tests").glob("*.py")):
-                tests = ExceptionTestFile.from_file(str(path))
-                tests.run(env)
-                points[tests.name], possible[tests.name] = float(tests.score), float(tests.possible)
-                if not tests.passed_all:
-                    said[tests.name] = tests.summary()
-        number = env.get("STUDENT_NUMBER")
-        number = number if isinstance(number, int) else None
-        pipe.send(Grade(points, possible, said, errors, number))
+            pipe.send(work(*args))
     except BaseException:
         pipe.send(traceback.format_exc())
     finally:
         pipe.close()
         os._exit(0)
+
+
+def _grade(code, autograder):
+    from otter.test_files.exception_test import ExceptionTestFile
+
+    sys.path.insert(0, str(autograder))
+    env: dict = {"__name__": "__main__"}
+    errors = []
+    for text in code:
+        try:
+            exec(compile(text, "<cell>", "exec"), env)
+        except Exception:
+            errors.append(traceback.format_exc(limit=-1))
+    points, possible, said, hints = {}, {}, {}, {}
+    for path in sorted((autograder / "tests").glob("*.py")):
+        tests = ExceptionTestFile.from_file(str(path))
+        tests.run(env)
+        points[tests.name], possible[tests.name] = float(tests.score), float(tests.possible)
+        if not tests.passed_all:
+            said[tests.name], hints[tests.name] = tests.summary(), _hints(tests)
+    number = env.get("STUDENT_NUMBER")
+    return Grade(points, possible, said, errors, number if isinstance(number, int) else None, hints)
+
+
+def _play(code, folder):
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+    from traitlets.config import Config
+
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    said = []
+    for text in code:
+        with capture_output() as heard:
+            result = shell.run_cell(text)
+        result.raise_error()
+        said.append(heard.stdout)
+    return said
 
 
 def run() -> None:
@@ -274,6 +343,9 @@ def run() -> None:
     parser.add_argument("submissions", nargs="+", type=Path, metavar="SUBMISSION")
     parser.add_argument("--autograder", type=Path, metavar="ZIP", help="by default the built one")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="one line for each submission")
+    parser.add_argument(
+        "--feedback", type=Path, metavar="FOLDER", help="a text for each student, without answers"
+    )
     given = parser.parse_args()
     master(given.name)
     autograder = given.autograder or BUILT / given.name / "autograder.zip"
@@ -281,18 +353,26 @@ def run() -> None:
         sys.exit(f"There is no {autograder}: run `make assignments` first.")
     rows, numbers = [], {}
     for submission in given.submissions:
-        found = grade(submission, autograder)
+        try:
+            found, words = grade(submission, autograder), answers_in_words(submission)
+        except Exception as error:
+            print(f"{submission}: could not be graded: {error!r}")
+            rows.append({"submission": submission})
+            continue
         same = numbers.setdefault(found.number, submission)
         print(f"{submission}: {found.total:g} of {found.full:g}, number {found.number}")
-        for text in found.said.values():
-            print(text)
+        for question, text in found.said.items():
+            print(f"{question}: {found.points[question]:g} of {found.possible[question]:g}\n{text}")
         if found.number is not None and same != submission:
             print(f"  the student number is that of {same}, too")
         rows.append({"submission": submission, "number": found.number, "total": found.total})
-        rows[-1] |= found.points
+        rows[-1] |= {**found.points, "in words": words}
+        if given.feedback:
+            given.feedback.mkdir(parents=True, exist_ok=True)
+            (given.feedback / f"{submission.stem}.txt").write_text(found.feedback())
     if given.csv:
         with given.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(max(rows, key=len)))
             writer.writeheader()
             writer.writerows(rows)
 

@@ -6,6 +6,13 @@ Nothing here may start threads, as they do not survive a fork.
 
 import sys
 
+import torch
+
+#: As many as the environment allows, for the forks; here one, as the first loop on several would
+#: start the others.
+THREADS = torch.get_num_threads()
+torch.set_num_threads(1)
+
 # Checks of web addresses, for which jsonschema builds a grammar in every process: a second.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on deep reinforcement learning. It holds no answers."""
+"""Code that is given in the assignment on deep reinforcement learning."""
 
 from __future__ import annotations
 

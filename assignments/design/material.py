@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on design lessons. It holds no answers."""
+"""Code that is given in the assignment on design lessons."""
 
 from __future__ import annotations
 

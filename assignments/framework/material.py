@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on the framework. It holds no answers."""
+"""Code that is given in the assignment on the framework."""
 
 from __future__ import annotations
 

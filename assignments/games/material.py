@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on games. It holds no answers."""
+"""Code that is given in the assignment on games."""
 
 from __future__ import annotations
 

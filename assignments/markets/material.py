@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on planners and markets. It holds no answers."""
+"""Code that is given in the assignment on planners and markets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code that is given in the assignment on Q-learning. It holds no answers."""
+"""Code that is given in the assignment on Q-learning."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from course import (
     pick,
     place,
     shuffled,
+    whose,
     written,
 )
 
@@ -72,6 +73,11 @@ def test_who_has_entered_no_number_has_the_example(blank):
     assert not entered(blank)
     assert my_firm(blank) == my_firm(EXAMPLE) and my_planner(blank, 2) == my_planner(EXAMPLE, 2)
     assert my_saver(blank) == my_saver(EXAMPLE) and my_market(blank) == my_market(EXAMPLE)
+    assert whose(blank) == "Example calibration: no number entered yet"
+
+
+def test_who_has_entered_a_number_is_told_whose_calibration_it_is():
+    assert whose(20261127) == "Calibration of number 20261127"
 
 
 def test_blanks_are_noticed(capsys):
