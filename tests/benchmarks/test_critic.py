@@ -5,9 +5,7 @@ import pytest
 
 from benchmarks.critic import sight
 from benchmarks.harness import stored
-from lectures_lib.evaluation import (
-    ergodic_moments,
-)
+from lectures_lib.evaluation import ergodic_moments
 
 
 @pytest.mark.row

@@ -8,9 +8,7 @@ import pytest
 from benchmarks.design import constraints, markets
 from benchmarks.harness import stored
 from lectures_lib.agents import Probing
-from lectures_lib.economies import (
-    Rationing,
-)
+from lectures_lib.economies import Rationing
 from lectures_lib.solvers import solve, without_risk
 
 #: Found once, so that where it leads is remembered as well.

@@ -12,6 +12,7 @@ def test_rows_of_e_stability():
         assert row == pytest.approx(stored("equilibria")["stability"][label], rel=1e-5), label
 
 
+@pytest.mark.row
 def test_fates_by_the_differential_equation_are_those_of_the_rows():
     name = "expectations, near the middle"
     row, economy = stored("equilibria")["beliefs"][name], forecasters.ECONOMIES["expectations"]

@@ -8,12 +8,8 @@ import pytest
 from benchmarks.harness import stored
 from benchmarks.market.buyers import PROBING
 from lectures_lib.agents import Probing
-from lectures_lib.economies import (
-    Market,
-)
-from lectures_lib.evaluation import (
-    evaluate,
-)
+from lectures_lib.economies import Market
+from lectures_lib.evaluation import evaluate
 from lectures_lib.solvers import solve
 
 MARKET = stored("market")

@@ -8,12 +8,8 @@ import pytest
 from benchmarks.harness import stored
 from benchmarks.marl import collusion, deep, teams
 from lectures_lib.agents import DQN
-from lectures_lib.economies import (
-    Planner,
-)
-from lectures_lib.evaluation import (
-    departure_gains,
-)
+from lectures_lib.economies import Planner
+from lectures_lib.evaluation import departure_gains
 from lectures_lib.solvers import solve
 
 MARKET = stored("market")

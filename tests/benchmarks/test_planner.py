@@ -7,13 +7,8 @@ import pytest
 from benchmarks.harness import stored
 from benchmarks.planner import many
 from lectures_lib.agents import PPO, Probing
-from lectures_lib.economies import (
-    Planner,
-)
-from lectures_lib.evaluation import (
-    best_fixed_action,
-    evaluate,
-)
+from lectures_lib.economies import Planner
+from lectures_lib.evaluation import best_fixed_action, evaluate
 from lectures_lib.solvers import solve
 
 STORED = stored("planner")
@@ -26,6 +21,7 @@ def judge(policy, paths=1024):
     return evaluate(policy, ECONOMY, exact(ECONOMY), seed=12345, paths=paths)
 
 
+@pytest.mark.row
 def test_the_row_of_the_best_constant_share():
     (row,) = STORED["learners"]["best constant share"]
     report = judge(best_fixed_action(ECONOMY))

@@ -8,13 +8,8 @@ import pytest
 from benchmarks.harness import stored
 from benchmarks.primer import probing
 from lectures_lib.agents import DQN, SAC, QLearning
-from lectures_lib.economies import (
-    BrockMirman,
-    Monopolist,
-)
-from lectures_lib.evaluation import (
-    evaluate,
-)
+from lectures_lib.economies import BrockMirman, Monopolist
+from lectures_lib.evaluation import evaluate
 from lectures_lib.solvers import solve
 from lectures_lib.solvers.dynamic_programming import expectation, with_payoff
 from lectures_lib.solvers.enhanced_policy_iteration import enhanced_policy_iteration

@@ -1,6 +1,7 @@
 """What is stored of the solvers' robustness covers all that they offer, and can be made again."""
 
 import numpy as np
+import pytest
 
 from benchmarks.harness import CALIBRATIONS, stored
 from benchmarks.robustness.time_iteration import PARTS, row_of, solution
@@ -34,6 +35,7 @@ def test_rules_that_differ_are_two_groups():
     assert abs(first.max() / moved - 1) < 0.01
 
 
+@pytest.mark.row
 def test_a_stored_row_can_be_made_again():
     """Two goods, on the calibration that no setting was chosen on."""
     economy = Market(2, 2, **CALIBRATIONS["unseen"])

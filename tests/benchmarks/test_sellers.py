@@ -8,16 +8,14 @@ import torch
 from benchmarks.harness import stored
 from benchmarks.sellers import posted_prices, trading_post
 from lectures_lib.agents import PPO, PPOConfig
-from lectures_lib.economies import (
-    PostedPrice,
-    map_state,
-)
+from lectures_lib.economies import PostedPrice, map_state
 from lectures_lib.solvers import solve, without_risk
 
 #: Found once, so that where it leads is remembered as well.
 exact = cache(solve)
 
 
+@pytest.mark.row
 def test_rows_of_exact_posted_prices():
     rows = stored("sellers")["posted_prices_exact"]
     for label, economy in (
@@ -36,6 +34,7 @@ def test_rows_of_exact_posted_prices():
     )
 
 
+@pytest.mark.row
 def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
     economy = posted_prices.sellers()
     exact = posted_prices.solved(economy, "markov perfect").policy
@@ -56,6 +55,7 @@ def test_nobody_gains_by_the_departures_of_the_table_from_the_exact_rule():
         assert (value[0, 1:] < value[0, 0]).all()
 
 
+@pytest.mark.row
 def test_the_exact_row_of_two_sellers_at_a_trading_post():
     stored_row = stored("sellers")["trading_post_2"]["F = 2, exact"]
     found = trading_post.exact(trading_post.post())

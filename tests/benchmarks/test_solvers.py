@@ -6,12 +6,8 @@ import pytest
 import torch
 
 from benchmarks.harness import stored
-from lectures_lib.economies import (
-    Market,
-)
-from lectures_lib.evaluation import (
-    initial_states,
-)
+from lectures_lib.economies import Market
+from lectures_lib.evaluation import initial_states
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve, without_risk
 
 SOLVERS = stored("solvers")
@@ -36,6 +32,7 @@ def test_a_row_of_the_grids():
     assert residuals.max() < 2 * stored["largest"]
 
 
+@pytest.mark.row
 def test_a_row_of_the_games():
     stored = SOLVERS["games"]["spending, N = 2, no risk"]
     economy = without_risk(Market(2))
