@@ -10,7 +10,8 @@ import paper
 import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
-from typst_page import columns_of, wrap
+from typst_page import wrap
+from typst_tables import columns_of
 
 BOOK = Path(__file__).parents[2] / "book"
 
