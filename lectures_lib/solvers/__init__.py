@@ -1,7 +1,7 @@
 """What a modeller who knows the mathematics of an economy does."""
 
 # Economies join by being registered: the order is that in which messages list them.
-from . import planner, growth, monopolist, market, trading_post, posted_prices  # noqa: F401, I001
+from . import planner, growth, monopolist, market, trading_post, posted_prices, krusell_smith  # noqa: F401, I001
 from .commitment import Announcement, announced_prices
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values

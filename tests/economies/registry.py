@@ -101,6 +101,14 @@ STOCKS = {
     if any(e.fields[name].domain != "index" for name in e.fields.moved_by("choice"))
 }
 with_stocks = of(STOCKS)
+# Whose luck is that of independent chains.
+with_chains = of(
+    {
+        n: e
+        for n, e in STOCKS.items()
+        if all(e.fields[name].chain is not None for name in e.fields.moved_by("chance"))
+    }
+)
 several_agents = of(
     {n: e for n, e in STOCKS.items() if any(r.n_agents > 1 for r in e.roles.values())}
 )
