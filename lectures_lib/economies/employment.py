@@ -10,14 +10,43 @@ decide at which sums the unemployed stand, exactly one apart. Each household kee
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
+import math
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..markov import MarkovChain, require_positive_chain
+from ..parameters import require
+from .base import MAX_OUTCOMES, Economy, TooManyOutcomes
+from .capital import CapitalState
+
+# What a chance may miss a bound by.
+ROUNDING = 1e-12
+
+
+class EmploymentShocks(NamedTuple):
+    """A period's luck, uniform draws.
+
+    Attributes
+    ----------
+    idiosyncratic : Tensor, shape (*batch, households)
+        The order in which households stand in line for work.
+    aggregate : Tensor, shape (*batch,)
+        Moves productivity.
+    rounding : Tensor, shape (*batch,)
+        Decides where in line the unemployed stand (:func:`next_employment`).
+    """
+
+    idiosyncratic: Tensor
+    aggregate: Tensor
+    rounding: Tensor
+
 
 def chances_of_unemployment(
-    rates: tuple[float, ...], spells: tuple[float, ...], turns: tuple[float, float]
+    rates: tuple[float, ...], spells: tuple[float, ...], turns: tuple[float, ...]
 ) -> tuple[tuple[tuple[float, float], ...], ...]:
     r"""The chance to be unemployed next period, by aggregate state, next one, and own employment.
 
@@ -56,9 +85,7 @@ def table(values: tuple, device: torch.device, dtype: torch.dtype) -> Tensor:
     return torch.tensor(values, dtype=dtype, device=device)
 
 
-def next_employment(
-    chance: Tensor, employed: Tensor, order: Tensor, offset: Tensor
-) -> Tensor:
+def next_employment(chance: Tensor, employed: Tensor, order: Tensor, offset: Tensor) -> Tensor:
     """Who has work next period, drawn by systematic sampling.
 
     Parameters
@@ -86,9 +113,7 @@ def next_employment(
     return torch.zeros_like(keeps).scatter(-1, places, keeps)
 
 
-def every_employment(
-    stay: Tensor, lose: Tensor, employed: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def every_employment(stay: Tensor, lose: Tensor, employed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """All that next period's employment may be, as draws that lead there.
 
     Parameters
@@ -116,8 +141,8 @@ def every_employment(
     low = torch.maximum(left[0] - first, left[0] + left[1] - last).clamp_min(0)
     high = torch.minimum(left[0] + 1 - first, left[0] + left[1] + 1 - last).clamp_max(1)
     offset = (low + high) / 2
-    ways = [_log_choose(of, taken) for of, taken in zip(many, left, strict=True)]
-    probability = (high - low).clamp_min(0) * (-sum(ways)).exp()
+    ways = _log_choose(many[0], left[0]) + _log_choose(many[1], left[1])
+    probability = (high - low).clamp_min(0) * (-ways).exp()
     # Where in line those stand who will be without work, given the common draw.
     place = torch.arange(n, device=employed.device)
     second = place >= many[0].unsqueeze(-1)
@@ -132,3 +157,143 @@ def every_employment(
 
 def _log_choose(n: Tensor, k: Tensor) -> Tensor:
     return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
+
+
+@dataclass(frozen=True)
+class LuckAtWork(Economy[CapitalState, EmploymentShocks]):
+    """An economy whose households have work or not, more of them in booms than in recessions.
+
+    Its state has the fields `idiosyncratic` (1 who has work) and `aggregate`.
+
+    Parameters
+    ----------
+    n_households : int
+    aggregate : MarkovChain
+        Productivity :math:`z`.
+    unemployment : tuple of float
+        Share :math:`u_z` of the unemployed in each aggregate state, below one.
+    spell : tuple of float
+        Mean duration of unemployment in each aggregate state, in periods, at least one.
+    turns : tuple of float
+        By which factor the chance to stay unemployed differs in a period in which productivity
+        rises, and in one in which it falls.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range, or there are no such chances; the message names it.
+    """
+
+    n_households: int = 1
+    aggregate: MarkovChain = field(
+        default_factory=lambda: MarkovChain.symmetric((0.99, 1.01), stay=0.875)
+    )
+    unemployment: tuple[float, ...] = (0.1, 0.04)
+    spell: tuple[float, ...] = (2.5, 1.5)
+    turns: tuple[float, ...] = (0.75, 1.25)
+
+    Shocks = EmploymentShocks
+
+    def __post_init__(self):
+        require(self.n_households >= 1, "n_households", self.n_households, "at least 1")
+        require_positive_chain("aggregate", self.aggregate)
+        states = len(self.aggregate)
+        for name, low, high in (("unemployment", 0, 1), ("spell", 1, math.inf)):
+            value = getattr(self, name)
+            good = len(value) == states and all(low <= x < high for x in value)
+            each = f"a number in [{low}, {high}) for each of {states} aggregate states"
+            require(good, name, value, each)
+        good = len(self.turns) == 2 and all(0 <= x < math.inf for x in self.turns)
+        require(good, "turns", self.turns, "two factors that are not negative")
+        every = [x for row in self.chances for pair in row for x in pair]
+        expected = (
+            "rates, spells and turns for which each chance to be unemployed lies in [0, 1]; they "
+            f"go from {min(every):.3g} to {max(every):.3g}"
+        )
+        good = min(every) >= -ROUNDING and max(every) <= 1 + ROUNDING
+        require(good, "unemployment", self.unemployment, expected)
+
+    @cached_property
+    def chances(self):
+        """``chances[z][following]``: of the unemployed to stay so, and of others to lose work."""
+        return chances_of_unemployment(self.unemployment, self.spell, self.turns)
+
+    @property
+    def shock_shapes(self) -> dict[str, tuple[int, ...]]:
+        """A draw for each household, one for productivity and one for rounding."""
+        return {"idiosyncratic": (self.n_households,), "aggregate": (), "rounding": ()}
+
+    def _chances(self, aggregate, following, dtype):
+        """Of the unemployed to stay so and of others to lose work, shape (*batch,) each."""
+        chances = table(self.chances, following.device, dtype)[aggregate, following]
+        return chances.unbind(-1)
+
+    def move_chance(self, state, shocks) -> dict[str, Tensor]:
+        """Next period's productivity, and who has work then."""
+        aggregate = self.aggregate.next(state.aggregate, shocks.aggregate)
+        stay, lose = self._chances(state.aggregate, aggregate, shocks.idiosyncratic.dtype)
+        employed = state.idiosyncratic
+        chance = torch.where(employed == 1, lose.unsqueeze(-1), stay.unsqueeze(-1))
+        luck = shocks.idiosyncratic, shocks.rounding
+        return {"idiosyncratic": next_employment(chance, employed, *luck), "aggregate": aggregate}
+
+    def outcomes(self, state):
+        """All of next period's shocks with their probabilities, for a few households."""
+        n, states = self.n_households, len(self.aggregate)
+        if (count := states * 2**n) > MAX_OUTCOMES:
+            raise TooManyOutcomes(
+                f"{type(self).__name__} has {count:,} combinations of next shocks, more than "
+                f"{MAX_OUTCOMES:,}: use draws (economy.draw, or economy.sampled_outcomes) instead."
+            )
+        zero = self.zeros(state)
+        index = state.aggregate.expand(zero.shape)
+        employed = state.idiosyncratic.expand(*zero.shape, n)
+        moves, chance = self.aggregate.outcomes(index, zero.dtype)
+        found = []
+        for j in range(states):
+            stay, lose = self._chances(index, torch.full_like(index, j), zero.dtype)
+            order, offset, probability = every_employment(stay, lose, employed)
+            shocks = EmploymentShocks(order, moves[j].expand(offset.shape), offset)
+            found.append((*shocks, probability * chance[j]))
+        *luck, probability = (torch.cat(x) for x in zip(*found, strict=True))
+        return EmploymentShocks(*luck), probability
+
+    def sampled_outcomes(self, state, draws: int, generator) -> tuple[EmploymentShocks, Tensor]:
+        """Next shocks where `outcomes` are too many to list.
+
+        Every productivity meets households in one random order, and common draws in equal
+        distances: at least `draws`, and as many as let each household meet whatever it may meet.
+        Weights are such that the chances of its own employment are exact.
+
+        Parameters
+        ----------
+        state : State, shape (*batch, ...)
+        draws : int
+        generator : torch.Generator
+
+        Returns
+        -------
+        shocks : EmploymentShocks, shape (outcomes, *batch, ...)
+        weight : Tensor, shape (outcomes, *batch, households)
+            Sums to one over the first dimension, for every household.
+        """
+        zero, n = self.zeros(state), self.n_households
+        every = [x for row in self.chances for pair in row for p in pair for x in (p, 1 - p)]
+        draws = max(draws, math.ceil(1 / min(x for x in every if x > 1e-6)))
+        order = torch.rand((*zero.shape, n), generator=generator, device=zero.device)
+        order = order.to(zero.dtype).expand(draws, *zero.shape, n)
+        offset = (torch.arange(draws, device=zero.device, dtype=zero.dtype) + 0.5) / draws
+        offset = offset.reshape(-1, *[1] * zero.dim()).expand(draws, *zero.shape)
+        moves, chance = self.aggregate.outcomes(state.aggregate.expand(zero.shape), zero.dtype)
+        found = []
+        for j in range(len(self.aggregate)):
+            shocks = EmploymentShocks(order, moves[j].expand(offset.shape), offset)
+            following = self.move_chance(state, shocks)
+            stay, lose = self._chances(state.aggregate, following["aggregate"], zero.dtype)
+            own = torch.where(state.idiosyncratic == 1, lose.unsqueeze(-1), stay.unsqueeze(-1))
+            works = following["idiosyncratic"] == 1
+            share = works.to(zero.dtype).mean(0)
+            ratio = torch.where(works, (1 - own) / share, own / (1 - share)) / draws
+            found.append((*shocks, ratio * chance[j].unsqueeze(-1)))
+        *luck, weight = (torch.cat(x) for x in zip(*found, strict=True))
+        return EmploymentShocks(*luck), weight

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..markov import MarkovChain, require_positive_chain
+from ..markov import MarkovChain
 from ..parameters import require
-from .base import MAX_OUTCOMES, Economy, Role, Sight, Step, TooManyOutcomes
+from .base import Role, Sight, Step
 from .capital import SMALLEST_SHARE, CapitalState
 from .crowds import Crowds
-from .employment import chances_of_unemployment, every_employment, next_employment, table
+from .employment import LuckAtWork, next_employment, table
 from .fields import Field, Fields
 from .preferences import Preferences
 
@@ -37,25 +37,6 @@ def saving_share(raw: Tensor) -> Tensor:
     return (0.5 + raw / 4).clamp(0.0, LARGEST_SHARE)
 
 
-class KrusellSmithShocks(NamedTuple):
-    """A period's luck, uniform draws.
-
-    Attributes
-    ----------
-    idiosyncratic : Tensor, shape (*batch, households)
-        The order in which households stand in line for work.
-    aggregate : Tensor, shape (*batch,)
-        Moves productivity.
-    rounding : Tensor, shape (*batch,)
-        Decides where in line the unemployed stand
-        (:func:`~lectures_lib.economies.employment.next_employment`).
-    """
-
-    idiosyncratic: Tensor
-    aggregate: Tensor
-    rounding: Tensor
-
-
 class FactorPrices(NamedTuple):
     """What firms pay.
 
@@ -75,7 +56,7 @@ class FactorPrices(NamedTuple):
 
 
 @dataclass(frozen=True)
-class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks]):
+class KrusellSmith(Preferences, Crowds, LuckAtWork):
     r"""Uninsured unemployment and aggregate shocks (Krusell and Smith 1998).
 
     Household :math:`i` owns :math:`k_i \ge 0` and has work (:math:`\varepsilon_i = 1`) or not. It
@@ -99,22 +80,14 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
 
     Parameters
     ----------
-    n_households : int
+    n_households, aggregate, unemployment, spell, turns
+        Those of :class:`~lectures_lib.economies.employment.LuckAtWork`.
     atomistic : bool
         Whether the households that act are massless: the mean of capital is that of a crowd of as
         many households that follow the same policy (role `household_crowd`). Otherwise each is one
         of N, and its saving moves prices.
     beta, alpha, delta, risk_aversion : float
         Discount factor; exponent of capital; depreciation; relative risk aversion.
-    aggregate : MarkovChain
-        Productivity :math:`z`.
-    unemployment : tuple of float
-        Share :math:`u_z` of the unemployed in each aggregate state, below one.
-    spell : tuple of float
-        Mean duration of unemployment in each aggregate state, in periods, at least one.
-    turns : tuple of float
-        By which factor the chance to stay unemployed differs in a period in which productivity
-        rises, and in one in which it falls.
     hours : float
         Labour :math:`\bar l` of who works.
     benefit : float
@@ -139,52 +112,27 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
     (0, 5)
     """
 
-    n_households: int = 1
     atomistic: bool = False
     beta: float = 0.99
     alpha: float = 0.36
     delta: float = 0.025
     risk_aversion: float = 1.0
-    aggregate: MarkovChain = field(
-        default_factory=lambda: MarkovChain.symmetric((0.99, 1.01), stay=0.875)
-    )
-    unemployment: tuple[float, ...] = (0.1, 0.04)
-    spell: tuple[float, ...] = (2.5, 1.5)
-    turns: tuple[float, ...] = (0.75, 1.25)
     hours: float = 1 / 0.9
     benefit: float = 0.15
     sees_spread: bool = False
 
-    Shocks = KrusellSmithShocks
-
     def __post_init__(self):
-        require(self.n_households >= 1, "n_households", self.n_households, "at least 1")
+        super().__post_init__()
         for name in ("beta", "alpha"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "a number strictly between 0 and 1")
         require(0 < self.delta <= 1, "delta", self.delta, "a number in (0, 1]")
         require(0 < self.risk_aversion <= 5, "risk_aversion", self.risk_aversion, "in (0, 5]")
-        require_positive_chain("aggregate", self.aggregate)
-        states = len(self.aggregate)
-        for name, low, high in (("unemployment", 0, 1), ("spell", 1, math.inf)):
-            value = getattr(self, name)
-            good = len(value) == states and all(low <= x < high for x in value)
-            each = f"a number in [{low}, {high}) for each of {states} aggregate states"
-            require(good, name, value, each)
-        good = len(self.turns) == 2 and all(0 <= x < math.inf for x in self.turns)
-        require(good, "turns", self.turns, "two factors that are not negative")
         require(0 < self.hours < math.inf, "hours", self.hours, "a positive number")
         require(0 <= self.benefit < math.inf, "benefit", self.benefit, "a number of at least 0")
         dear = max(self.taxes)
         enough = f"less, as it would take a tax of {dear:.3g} of the wage to pay for it"
         require(dear < 1, "benefit", self.benefit, enough)
-        all_chances = [x for row in self.chances for pair in row for x in pair]
-        expected = (
-            "rates, spells and turns for which each chance to be unemployed lies in [0, 1]; they "
-            f"go from {min(all_chances):.3g} to {max(all_chances):.3g}"
-        )
-        good = min(all_chances) >= -1e-12 and max(all_chances) <= 1 + 1e-12
-        require(good, "unemployment", self.unemployment, expected)
 
     def without_aggregate_shocks(self) -> KrusellSmith:
         """The same in which productivity and unemployment are always at their means.
@@ -204,11 +152,6 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
         )
 
     # ------------------------------------------------------------------ technology
-    @cached_property
-    def chances(self):
-        """``chances[z][following]``: of the unemployed to stay so, and of others to lose work."""
-        return chances_of_unemployment(self.unemployment, self.spell, self.turns)
-
     @cached_property
     def labour(self) -> tuple[float, ...]:
         """Labour per household in each aggregate state."""
@@ -318,11 +261,6 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
             )
         )
 
-    @property
-    def shock_shapes(self) -> dict[str, tuple[int, ...]]:
-        """A draw for each household, one for productivity and one for rounding."""
-        return {"idiosyncratic": (self.n_households,), "aggregate": (), "rounding": ()}
-
     def reset(self, batch, generator, dtype=torch.float32):
         """Capital uniform on [0.5, 1.25] of its efficient value, all else stationary."""
         luck = self.draw(batch, generator, dtype)
@@ -336,25 +274,12 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
         state = CapitalState(capital, employed, aggregate)
         return self.with_crowd(state) if self.atomistic else state
 
-    def _chances(self, aggregate, following, dtype):
-        """Of the unemployed to stay so and of others to lose work, shape (*batch,) each."""
-        chances = table(self.chances, following.device, dtype)[aggregate, following]
-        return chances.unbind(-1)
-
-    def move_chance(self, state, shocks) -> dict[str, Tensor]:
-        """Next period's productivity, and who has work then."""
-        aggregate = self.aggregate.next(state.aggregate, shocks.aggregate)
-        stay, lose = self._chances(state.aggregate, aggregate, shocks.idiosyncratic.dtype)
-        employed = state.idiosyncratic
-        chance = torch.where(employed == 1, lose.unsqueeze(-1), stay.unsqueeze(-1))
-        luck = shocks.idiosyncratic, shocks.rounding
-        return {"idiosyncratic": next_employment(chance, employed, *luck), "aggregate": aggregate}
-
     def transition(self, state, actions, shocks) -> Step:
         """One period; actions are shares of resources (*batch, agents, 1)."""
         prices = self.prices(self.mean_capital(state), state.aggregate)
         most = LARGEST_CAPITAL * self.efficient_capital
-        following, rewards, info = {}, {}, {}
+        following, rewards = {}, {}
+        info: dict[str, Tensor] = {}
         for suffix, who in self.populations(state).items():
             name = "household" + suffix
             resources = self.resources(state._replace(capital=who.capital))
@@ -374,65 +299,3 @@ class KrusellSmith(Preferences, Crowds, Economy[CapitalState, KrusellSmithShocks
                 "wage": prices.wage,
             }
         return Step(self.State(**following, **self.move_chance(state, shocks)), rewards, info)
-
-    # ------------------------------------------------------------------ expectations
-    def outcomes(self, state):
-        """All of next period's shocks with their probabilities, for a few households."""
-        n, states = self.n_households, len(self.aggregate)
-        if (count := states * 2**n) > MAX_OUTCOMES:
-            raise TooManyOutcomes(
-                f"KrusellSmith has {count:,} combinations of next shocks, more than "
-                f"{MAX_OUTCOMES:,}: use draws (economy.draw, or economy.sampled_outcomes) instead."
-            )
-        zero = self.zeros(state)
-        index = state.aggregate.expand(zero.shape)
-        employed = state.idiosyncratic.expand(*zero.shape, n)
-        moves, chance = self.aggregate.outcomes(index, zero.dtype)
-        found = []
-        for j in range(states):
-            stay, lose = self._chances(index, torch.full_like(index, j), zero.dtype)
-            order, offset, probability = every_employment(stay, lose, employed)
-            shocks = self.Shocks(order, moves[j].expand(offset.shape), offset)
-            found.append((*shocks, probability * chance[j]))
-        *shocks, probability = (torch.cat(x) for x in zip(*found, strict=True))
-        return self.Shocks(*shocks), probability
-
-    def sampled_outcomes(self, state, draws: int, generator) -> tuple[KrusellSmithShocks, Tensor]:
-        """Next shocks where `outcomes` are too many to list.
-
-        Every productivity meets households in one random order, and common draws in equal
-        distances: at least `draws`, and as many as let each household meet whatever it may meet.
-        Weights are such that the chances of its own employment are exact.
-
-        Parameters
-        ----------
-        state : State, shape (*batch, ...)
-        draws : int
-        generator : torch.Generator
-
-        Returns
-        -------
-        shocks : KrusellSmithShocks, shape (outcomes, *batch, ...)
-        weight : Tensor, shape (outcomes, *batch, households)
-            Sums to one over the first dimension, for every household.
-        """
-        zero, n = self.zeros(state), self.n_households
-        every = [x for row in self.chances for pair in row for p in pair for x in (p, 1 - p)]
-        draws = max(draws, math.ceil(1 / min(x for x in every if x > 1e-6)))
-        order = torch.rand((*zero.shape, n), generator=generator, device=zero.device)
-        order = order.to(zero.dtype).expand(draws, *zero.shape, n)
-        offset = (torch.arange(draws, device=zero.device, dtype=zero.dtype) + 0.5) / draws
-        offset = offset.reshape(-1, *[1] * zero.dim()).expand(draws, *zero.shape)
-        moves, chance = self.aggregate.outcomes(state.aggregate.expand(zero.shape), zero.dtype)
-        found = []
-        for j in range(len(self.aggregate)):
-            shocks = self.Shocks(order, moves[j].expand(offset.shape), offset)
-            following = self.move_chance(state, shocks)
-            stay, lose = self._chances(state.aggregate, following["aggregate"], zero.dtype)
-            own = torch.where(state.idiosyncratic == 1, lose.unsqueeze(-1), stay.unsqueeze(-1))
-            works = following["idiosyncratic"] == 1
-            share = works.to(zero.dtype).mean(0)
-            ratio = torch.where(works, (1 - own) / share, own / (1 - share)) / draws
-            found.append((*shocks, ratio * chance[j].unsqueeze(-1)))
-        *shocks, weight = (torch.cat(x) for x in zip(*found, strict=True))
-        return self.Shocks(*shocks), weight

@@ -12,7 +12,7 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def place(grid: np.ndarray, x: float) -> tuple[int, int, float]:
+def place(grid, x):
     """The neighbours of a point on a rising grid, and the weight of the upper one, in [0, 1]."""
     n = len(grid)
     if n == 1 or x <= grid[0]:
