@@ -10,17 +10,34 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .saving import lagrange_weights
+
+weights = njit(cache=True)(lagrange_weights)
+
 
 @njit(cache=True, error_model="numpy")
 def place(grid, x):
-    """The neighbours of a point on a rising grid, and the weight of the upper one, in [0, 1]."""
+    """The first of four neighbours of a point on an even grid, and their weights.
+
+    Beyond its ends the grid's first or last point is taken. A grid may be one point alone.
+    """
     n = len(grid)
-    if n == 1 or x <= grid[0]:
-        return 0, 0, 0.0
-    if x >= grid[n - 1]:
-        return n - 1, n - 1, 0.0
-    high = np.searchsorted(grid, x)
-    return high - 1, high, (x - grid[high - 1]) / (grid[high] - grid[high - 1])
+    if n == 1:
+        return 0, (1.0, 0.0, 0.0, 0.0)
+    step = (grid[n - 1] - grid[0]) / (n - 1)
+    away = (min(max(x, grid[0]), grid[n - 1]) - grid[0]) / step
+    first = min(max(int(away) - 1, 0), n - 4)
+    return first, weights(away - first - 1)
+
+
+@njit(cache=True, error_model="numpy")
+def between(columns, first, shares, i):
+    """A number between those of four columns (means, own)."""
+    found = shares[0] * columns[first, i]
+    if len(columns) > 1:
+        for k in range(1, 4):
+            found += shares[k] * columns[first + k, i]
+    return found
 
 
 @njit(cache=True, error_model="numpy")
@@ -32,7 +49,7 @@ def saving_step(saved, own, means, gross, earned, forecast, following, chance, b
     saved : ndarray, shape (z, e, means, own)
         What households take home to the next period, if they begin this one with `own` capital.
     own, means : ndarray
-        Grids of own capital and of the logarithm of the mean.
+        Grids of own capital and of the logarithm of the mean, an even one.
     gross, earned : ndarray, shape (z, means) and (z, e, means)
         What a unit of capital returns, and what is earned beside.
     forecast : ndarray, shape (z, means)
@@ -53,13 +70,14 @@ def saving_step(saved, own, means, gross, earned, forecast, following, chance, b
     consumed, needed = np.empty((saved.shape[0], 2, n)), np.empty(n)
     for z in range(saved.shape[0]):
         for m in range(len(means)):
-            low, high, weight = place(means, forecast[z, m])
+            first, shares = place(means, forecast[z, m])
             for y in range(saved.shape[0]):
                 for d in range(2):
                     for i in range(n):
-                        later = (1 - weight) * saved[y, d, low, i] + weight * saved[y, d, high, i]
+                        later = between(saved[y, d], first, shares, i)
                         rich = following[z, m, y, 0] * own[i] + following[z, m, y, 1 + d]
-                        consumed[y, d, i] = rich - later
+                        # Between means a polynomial may be a little above what all have.
+                        consumed[y, d, i] = max(rich - later, 1e-9 * rich)
             for e in range(2):
                 for i in range(n):
                     worth = 0.0
@@ -75,8 +93,10 @@ def saving_step(saved, own, means, gross, earned, forecast, following, chance, b
                 high = 1
                 for i in range(n):
                     rich = gross[z, m] * own[i] + earned[z, e, m]
-                    if rich <= needed[0]:
-                        new[z, e, m, i] = own[0]
+                    if rich <= needed[0] or rich >= needed[n - 1]:
+                        # The end of the grid bounds what is saved, as zero does: a line beyond
+                        # would leave open how much the very rich eat.
+                        new[z, e, m, i] = own[0] if rich <= needed[0] else own[n - 1]
                         continue
                     while high < n - 1 and needed[high] < rich:
                         high += 1
@@ -123,14 +143,14 @@ def follow(saved, own, means, cells, mass, chance, path):
         found[t] = total
         if t == len(path) - 1:
             break
-        low, high, weight = place(means, np.log(total))
+        first, shares = place(means, np.log(total))
         there[:] = 0.0
         for e in range(2):
             j = 0
             for i in range(n):
                 if mass[e, i] == 0.0:
                     continue
-                k = (1 - weight) * kept[z, e, low, i] + weight * kept[z, e, high, i]
+                k = between(kept[z, e], first, shares, i)
                 k = min(max(k, cells[0]), cells[n - 1])
                 while j < n - 2 and cells[j + 1] < k:
                     j += 1

@@ -37,9 +37,9 @@ BURN, PERIODS = 1_000, 10_000
 ESTIMATED, TESTED = 1, 2
 # A law is found to this precision, in so many iterations at most.
 LAW_TOLERANCE, MAX_LAWS = 1e-7, 60
-# Of the search for a law: the slope that is tried first; the first step, because households who
-# expect more capital bring about much less of it; and how many steps are remembered.
-FIRST_SLOPE, STEP, MEMORY = 0.95, 0.25, 5
+# Of the search for a law: the first step, because households who expect more capital bring about
+# much less of it; and how many steps are remembered.
+STEP, MEMORY = 0.25, 5
 # Dates of the tested path and households of each at which Euler residuals are computed.
 DATES, HOUSEHOLDS = 50, 500
 
@@ -122,9 +122,11 @@ class KrusellSmithSolution(Solution):
             idle = round(households * mass[0].sum())
             rows = []
             for row, n in zip(mass, (idle, households - idle), strict=True):
+                if n == 0:
+                    continue
                 share = np.concatenate([[0.0], row.cumsum() / row.sum()])
                 edges = np.concatenate([cells[:1], (cells[1:] + cells[:-1]) / 2, cells[-1:]])
-                rows.append(np.interp((np.arange(n) + 0.5) / n, share, edges) if n else row[:0])
+                rows.append(np.interp((np.arange(n) + 0.5) / n, share, edges))
             found.append((np.concatenate(rows), np.repeat([0, 1], [idle, households - idle])))
         capital, employed = (torch.as_tensor(np.array(x)) for x in zip(*found, strict=True))
         aggregate = torch.as_tensor(self.tested["aggregate"][self.tested["dates"]])
@@ -187,10 +189,17 @@ def solve_with_law(households: Households) -> tuple[CapitalLaw, SavingRule, int]
         values = np.array(fitted.intercepts) + slopes * unit - unit
         return np.concatenate([values, slopes]) - numbers
 
-    # Capital at first moves slowly towards what is efficient.
-    start = np.repeat([0.0, FIRST_SLOPE], states)
+    # As if a constant share of output was saved.
+    output = np.array(economy.aggregate.values) * np.array(economy.labour) ** (1 - economy.alpha)
+    output /= economy.aggregate.stationary @ output
+    values = np.log(1 - economy.delta + economy.delta * output)
+    start = np.concatenate([values, np.full(states, 1 - economy.delta * (1 - economy.alpha))])
     try:
-        numbers = anderson(gap, start, alpha=STEP, M=MEMORY, f_tol=LAW_TOLERANCE, maxiter=MAX_LAWS)
+        numbers = anderson(
+            *(gap, start),
+            **{"alpha": STEP, "M": MEMORY, "f_tol": LAW_TOLERANCE, "maxiter": MAX_LAWS},
+            line_search=None,
+        )
     except NoConvergence as error:
         raise ConvergenceError(
             f"no law of motion has been found in {MAX_LAWS} iterations: the last one was "

@@ -36,6 +36,16 @@ def _sized(economy: KrusellSmith, n: int, massless: bool) -> KrusellSmith:
     return replace(economy, n_households=n, atomistic=massless)
 
 
+def lagrange_weights(t):
+    """Weights at -1, 0, 1 and 2 of the cubic through four points, for its value at t."""
+    return (
+        -t * (t - 1) * (t - 2) / 6,
+        (t + 1) * (t - 1) * (t - 2) / 2,
+        -(t + 1) * t * (t - 2) / 2,
+        (t + 1) * t * (t - 1) / 6,
+    )
+
+
 class SavingRule:
     """What households save, between the points of a grid: the policy of a solution.
 
@@ -58,31 +68,31 @@ class SavingRule:
         e = _sized(self.economy, state.capital.shape[-2], hasattr(state, "crowd"))
         dtype = state.capital.dtype
         log = e.mean_capital(state).double().clamp_min(1e-300).log()
-        m, weight = self._place(self.means, log)
-        weight = weight.clamp(0, 1)
-        z = state.aggregate.unsqueeze(-1)
-        saved = torch.as_tensor(self.saved, device=log.device)
-        shares = {}
+        first, weights = self._means(log)
+        z, saved = state.aggregate.unsqueeze(-1), torch.as_tensor(self.saved, device=log.device)
+        own, shares = torch.as_tensor(self.own, device=log.device), {}
         for suffix, who in e.populations(state).items():
-            i, part = self._place(self.own, who.capital.squeeze(-1).double())
-            at = z, state.idiosyncratic
-            more = (m + 1).clamp_max(len(self.means) - 1)
-            low = (1 - part) * saved[(*at, m, i)] + part * saved[(*at, m, i + 1)]
-            high = (1 - part) * saved[(*at, more, i)] + part * saved[(*at, more, i + 1)]
-            kept = (1 - weight) * low + weight * high
+            capital = who.capital.squeeze(-1).double()
+            i = (torch.searchsorted(own, capital.contiguous()) - 1).clamp(0, len(own) - 2)
+            part = (capital - own[i]) / (own[i + 1] - own[i])
+            kept = torch.zeros_like(capital)
+            for k, weight in enumerate(weights):
+                at = z, state.idiosyncratic, first + k
+                kept = kept + weight * ((1 - part) * saved[(*at, i)] + part * saved[(*at, i + 1)])
             resources = e.resources(state._replace(capital=who.capital)).double()
             share = (kept / resources.clamp_min(1e-300)).clamp(0, 1)
             shares["household" + suffix] = share.unsqueeze(-1).to(dtype)
         return shares
 
-    @staticmethod
-    def _place(grid, x):
-        """The neighbour below, and the weight of the one above; beyond the last, the same line."""
-        grid = torch.as_tensor(grid, device=x.device)
-        if len(grid) == 1:
-            return torch.zeros_like(x, dtype=torch.int64), torch.zeros_like(x)
-        i = (torch.searchsorted(grid, x.contiguous()) - 1).clamp(0, len(grid) - 2)
-        return i, (x - grid[i]) / (grid[i + 1] - grid[i])
+    def _means(self, log):
+        """The first of the neighbours of a logarithm of the mean, and their weights."""
+        n = len(self.means)
+        if n == 1:
+            return torch.zeros_like(log, dtype=torch.int64), (torch.ones_like(log),)
+        low, step = self.means[0], (self.means[-1] - self.means[0]) / (n - 1)
+        away = (log - low).clamp(0, (n - 1) * step) / step
+        first = (away.long() - 1).clamp(0, n - 4)
+        return first, lagrange_weights(away - first - 1)
 
 
 class Households:
@@ -140,10 +150,9 @@ class Households:
                 *(saved, self.own, means, gross, earned, forecast, following),
                 *(self.chance, e.beta, e.risk_aversion),
             )
-            # All that is saved beyond the grid's end would have to be consumed.
             gap = np.abs(new - saved) / np.maximum(resources - saved, 1e-12)
             saved = new
-            if gap[..., :-1].max() < TOLERANCE:
+            if gap.max() < TOLERANCE:
                 self.saved = saved
                 return SavingRule(e, self.own, means, saved)
         raise ConvergenceError(
@@ -214,7 +223,8 @@ def household_residuals(economy: KrusellSmith, policy: Policy, state) -> Tensor:
 
     step = massless.step(state, act(state), massless.no_luck(state))
     chances = torch.tensor(economy.chances, dtype=torch.float64, device=state.capital.device)
-    moves = torch.tensor(economy.aggregate.transition).to(chances)[state.aggregate]
+    moves = torch.tensor(economy.aggregate.transition, dtype=torch.float64, device=chances.device)
+    moves = moves[state.aggregate]
     worth = torch.zeros_like(step.info["consumption"])
     for y in range(len(economy.aggregate)):
         idle = chances[state.aggregate, y]
