@@ -156,6 +156,7 @@ def every_employment(stay: Tensor, lose: Tensor, employed: Tensor) -> tuple[Tens
 
 
 def _log_choose(n: Tensor, k: Tensor) -> Tensor:
+    k = k.to(n.dtype)
     return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
 
 

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Variance of the logarithm of capital that is rounding.
+NOTHING = 1e-20
+
 
 @dataclass(frozen=True)
 class CapitalLaw:
@@ -39,8 +42,7 @@ class CapitalLaw:
             now = aggregate[:-1] == z
             slope, intercept = np.polyfit(x[now] - x.mean(), y[now], 1)
             left = y[now] - intercept - slope * (x[now] - x.mean())
-            r2 = 1 - left.var() / y[now].var()
-            found.append((intercept - slope * x.mean(), slope, r2))
+            found.append((intercept - slope * x.mean(), slope, _explained(left, y[now])))
         intercepts, slopes, r2 = (tuple(map(float, x)) for x in zip(*found, strict=True))
         return cls(intercepts, slopes), r2
 
@@ -81,5 +83,10 @@ def law_accuracy(law: CapitalLaw, capital: np.ndarray, aggregate: np.ndarray) ->
     for z in range(len(law.slopes)):
         now = aggregate[:-1] == z
         left = y[now] - law.intercepts[z] - law.slopes[z] * x[now]
-        r2.append(float(1 - left.var() / y[now].var()))
+        r2.append(_explained(left, y[now]))
     return LawAccuracy(tuple(r2), float(apart.mean()), float(apart.max()))
+
+
+def _explained(left, y) -> float:
+    """The share of variance that is explained; one, where nothing but rounding varies."""
+    return float(1 - left.var() / max(y.var(), NOTHING))

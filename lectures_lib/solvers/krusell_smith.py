@@ -155,8 +155,16 @@ def _(economy, regime, method, domain):
     return KrusellSmithSolution(economy, regime, rule, iterations, "time iteration", law=law)
 
 
-def solve_with_law(households: Households) -> tuple[CapitalLaw, SavingRule, int]:
+def solve_with_law(
+    households: Households, seed: int = ESTIMATED, periods: int = PERIODS, burn: int = BURN
+) -> tuple[CapitalLaw, SavingRule, int]:
     """The law that describes the path to which belief in it leads.
+
+    Parameters
+    ----------
+    households : Households
+    seed, periods, burn : int
+        Of the path of aggregate states, and how many of its first periods are left out.
 
     Returns
     -------
@@ -170,7 +178,7 @@ def solve_with_law(households: Households) -> tuple[CapitalLaw, SavingRule, int]
     from scipy.optimize import NoConvergence, anderson  # where needed: it is slow to import
 
     economy, tried = households.economy, 0
-    path = aggregate_path(economy, BURN + PERIODS, ESTIMATED)
+    path = aggregate_path(economy, burn + periods, seed)
     unit, states = math.log(economy.efficient_capital), len(economy.aggregate)
 
     def law_of(numbers):
@@ -184,7 +192,7 @@ def solve_with_law(households: Households) -> tuple[CapitalLaw, SavingRule, int]
         tried += 1
         believed = law_of(numbers)
         capital = households.follow(households.rule(believed), path, households.everybody(path[0]))
-        fitted, _ = CapitalLaw.fitted(capital[BURN:], path[BURN:])
+        fitted, _ = CapitalLaw.fitted(capital[burn:], path[burn:])
         slopes = np.array(fitted.slopes)
         values = np.array(fitted.intercepts) + slopes * unit - unit
         return np.concatenate([values, slopes]) - numbers

@@ -101,13 +101,18 @@ class Households:
     Parameters
     ----------
     economy : KrusellSmith
+    own, means, cells : int
+        Points of a household's own capital and of the mean (at least four), and cells of the
+        histogram.
     """
 
-    def __init__(self, economy: KrusellSmith):
+    def __init__(
+        self, economy: KrusellSmith, own: int = OWN, means: int = MEANS, cells: int = CELLS
+    ):
         self.economy, unit = economy, economy.efficient_capital
-        self.own = LARGEST_OWN * unit * np.linspace(0, 1, OWN) ** OWN_POWER
-        self.cells = LARGEST_CELL * unit * np.linspace(0, 1, CELLS) ** CELL_POWER
-        self.means = np.log(unit * np.geomspace(LOWEST_MEAN, HIGHEST_MEAN, MEANS))
+        self.own = LARGEST_OWN * unit * np.linspace(0, 1, own) ** OWN_POWER
+        self.cells = LARGEST_CELL * unit * np.linspace(0, 1, cells) ** CELL_POWER
+        self.means = np.log(unit * np.geomspace(LOWEST_MEAN, HIGHEST_MEAN, means))
         stays = np.array(economy.chances)[..., None]  # (z, z', e, being without work)
         odds = np.concatenate([stays, 1 - stays], -1)
         odds *= np.array(economy.aggregate.transition)[..., None, None]
@@ -162,7 +167,7 @@ class Households:
 
     def everybody(self, z: int) -> np.ndarray:
         """A histogram (2, cells) in which all own the efficient capital, in an aggregate state."""
-        mass = np.zeros((2, CELLS))
+        mass = np.zeros((2, len(self.cells)))
         high = int(np.searchsorted(self.cells, self.economy.efficient_capital))
         low, unit = self.cells[high - 1], self.economy.efficient_capital
         part = (unit - low) / (self.cells[high] - low)
