@@ -6,6 +6,8 @@ of solutions could not be had, so that no row compares with them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from benchmarks.harness import timed
@@ -75,8 +77,6 @@ def realised(seeds: int = 20):
     They are chance for the most part: beta R' c / c' - 1 is zero on average only, so that a small
     mean absolute value is no sign of precision.
     """
-    from dataclasses import replace
-
     economy = replace(CALIBRATIONS["jax-marl-bc"], n_households=HOUSEHOLDS)
     policy = solve(economy).policy
     generator = torch.Generator().manual_seed(0)

@@ -19,6 +19,7 @@ from ..economies.capital import CapitalState
 from ..economies.play import Policy, in_actions
 from .capital_law import CapitalLaw
 from .piece import ConvergenceError
+from .registry import require_kind
 
 #: Points of a household's own capital and of the mean, cells of the histogram.
 OWN, MEANS, CELLS = 400, 16, 1200
@@ -49,7 +50,8 @@ def lagrange_weights(t):
 class SavingRule:
     """What households save, between the points of a grid: the policy of a solution.
 
-    It takes states of any number of households, massless or not.
+    It takes states of any number of households, massless or not. Where mean capital is beyond the
+    grid, its end is taken.
 
     Parameters
     ----------
@@ -62,6 +64,9 @@ class SavingRule:
 
     def __init__(self, economy: KrusellSmith, own, means, saved):
         self.economy, self.own, self.means, self.saved = economy, own, means, saved
+
+    def __repr__(self):
+        return f"a grid of {len(self.own)} x {len(self.means)} points in own and mean capital"
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
         """Shares of resources (*batch, households, 1), of all roles."""
@@ -216,7 +221,13 @@ def household_residuals(economy: KrusellSmith, policy: Policy, state) -> Tensor:
     -------
     Tensor of float64, shape (*batch, households)
         Negative where a household saves nothing and would like to borrow, which is no error.
+
+    Raises
+    ------
+    TypeError
+        If the economy is no :class:`~lectures_lib.economies.KrusellSmith`.
     """
+    require_kind(economy, "household_residuals", (KrusellSmith,))
     massless = _sized(economy, economy.n_households, True)
     if not hasattr(state, "crowd"):
         state = massless.with_crowd(state)
