@@ -309,7 +309,8 @@ USES = {
 NO_USE = {
     "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
     "InformationMarket KrusellSmith Market MarkovChain Matrix Monopolist Planner Policy "
-    "PostedPrice Rationing Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost TwoStep",
+    "PostedPrice Rationing Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost "
+    "TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",

@@ -1,8 +1,7 @@
 """Compiled loops for economies of many households that save: one rule, and all of them.
 
-Chapter *Global solution*; used by :mod:`lectures_lib.solvers.krusell_smith`, which says what the
-arrays mean. Axes are, in this order, the aggregate state z, employment e (0 without work), mean
-capital and a household's own.
+They serve :mod:`lectures_lib.solvers.saving`. Axes are, in this order, the aggregate state z,
+employment e (0 without work), mean capital and a household's own; z' and e' are the next period's.
 """
 
 from __future__ import annotations
