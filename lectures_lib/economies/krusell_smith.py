@@ -109,7 +109,7 @@ class KrusellSmith(Preferences, Crowds, LuckAtWork):
     >>> share = {"household": torch.full((50, 1), 0.9)}
     >>> state = economy.step(state, share, economy.draw((), generator)).state
     >>> int(state.aggregate), int((state.idiosyncratic == 0).sum())
-    (0, 5)
+    (1, 2)
     """
 
     atomistic: bool = False
