@@ -16,6 +16,7 @@ from benchmarks.design import constraints, markets
 from benchmarks.equilibria import forecasters, selection
 from benchmarks.harness import RESULTS, run, stored
 from benchmarks.information import cells
+from benchmarks.krusell_smith import published, standard
 from benchmarks.market.buyers import PROBING
 from benchmarks.marl import collusion, deep, teams
 from benchmarks.parallel import staleness
@@ -25,6 +26,7 @@ from benchmarks.sellers import posted_prices, trading_post
 from lectures_lib.agents import DQN, PPO, SAC, PPOConfig, Probing, QLearning
 from lectures_lib.economies import (
     BrockMirman,
+    KrusellSmith,
     Market,
     Monopolist,
     Planner,
@@ -465,3 +467,28 @@ def test_two_other_seeds_order_more_and_more_where_an_order_costs_nothing():
     watch.walk(agent.policy, 200)
     expected = np.mean([row["relative"] for row in stored_rows])
     np.testing.assert_allclose(watch.looks[-1]["relative"], expected, rtol=0.05)
+
+
+def test_krusell_and_smiths_law_is_what_it_was_and_near_what_they_found():
+    rows = stored("krusell_smith")
+    found, row = exact(KrusellSmith()), rows["solved"]["Den Haan, Judd and Juillard"]
+    for name, value in standard.coefficients(found.law).items():
+        assert value == pytest.approx(row[name], abs=1e-5)
+    assert 100 * found.accuracy.largest == pytest.approx(row["largest error, %"], rel=1e-2)
+    assert row["seconds"] < 30
+    theirs = published.PUBLISHED["Krusell and Smith"]
+    ours = rows["beside"]["Krusell and Smith: here"]
+    for name in ("a bad", "a good", "b bad", "b good"):
+        assert ours[name] == pytest.approx(theirs[name], abs=2e-3)
+
+
+def test_a_small_residual_of_realised_returns_is_luck():
+    """Of the exact rule it is larger than what others report of a rule that saves too much."""
+    rows = stored("krusell_smith")
+    exact_rule = rows["realised"]["exact rule, 200 households"]
+    theirs = rows["beside"]["jax-marl-bc: published"]
+    assert exact_rule["mean absolute residual"] > theirs["mean Euler residual"]
+    assert abs(exact_rule["mean residual"]) < 1e-3
+    # They own more than a boom without end would lead to.
+    law = rows["solved"]["jax-marl-bc"]
+    assert theirs["mean capital"] > np.exp(law["a good"] / (1 - law["b good"]))
