@@ -203,6 +203,8 @@ class LuckAtWork(Economy[CapitalState, EmploymentShocks]):
             value = getattr(self, name)
             good = len(value) == states and all(low <= x < high for x in value)
             each = f"a number in [{low}, {high}) for each of {states} aggregate states"
+            if states == 1 < len(value):
+                each += "; economy.without_aggregate_shocks() has means"
             require(good, name, value, each)
         good = len(self.turns) == 2 and all(0 <= x < math.inf for x in self.turns)
         require(good, "turns", self.turns, "two factors that are not negative")

@@ -9,6 +9,7 @@ from registry import close, generator
 from lectures_lib.economies import Constrained, FixedAction, KrusellSmith, MarkovChain
 from lectures_lib.economies.employment import every_employment, next_employment
 from lectures_lib.economies.krusell_smith import LARGEST_SHARE, saving_share
+from lectures_lib.solvers import without_risk
 
 #: Den Haan, Judd and Juillard (2010): unemployed and employed in the bad state, then in the good.
 PRINTED = [
@@ -219,6 +220,11 @@ def test_without_aggregate_shocks_all_is_at_its_mean():
     assert economy.spell == pytest.approx((2.0,)) and economy.atomistic
     stay, lose = economy.chances[0][0]
     assert 0.07 * stay + 0.93 * lose == pytest.approx(0.07) and stay == pytest.approx(0.5)
+
+
+def test_risk_that_is_not_a_chains_is_not_taken_away():
+    with pytest.raises(ValueError, match=r"^unemployment=.*without_aggregate_shocks\(\)"):
+        without_risk(KrusellSmith())
 
 
 @pytest.mark.parametrize(
