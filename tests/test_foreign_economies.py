@@ -277,6 +277,10 @@ USES = {
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
     ),
+    "evaluation.law_of_motion": (
+        lambda e: [torch.tensor(evaluation.law_of_motion(policy_of(e), e).capital)],
+        NOT_FOR,
+    ),
     "evaluation.value_of_information": (
         lambda e: [evaluation.value_of_information(policy_of(e), e, paths=8).value],
         dict.fromkeys(FOREIGN, "role='uninformed': expected one of"),
@@ -318,7 +322,7 @@ NO_USE = {
     "KrusellSmithSolution LawAccuracy Learnable LeastSquaresPath OutsideDomain PerceivedLaw "
     "RestPoint Solution SteadyState law_accuracy",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "LawOfMotion Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {
