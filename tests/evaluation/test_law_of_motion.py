@@ -44,7 +44,7 @@ def test_a_sample_of_households_has_the_law_of_the_continuum():
 
 def test_what_has_no_law_is_refused(as_runs):
     fixed = FixedAction(ECONOMY, 0.9)
-    with pytest.raises(TypeError, match="law_of_motion is for a KrusellSmith.*got Planner"):
+    with pytest.raises(TypeError, match=r"law_of_motion is for a KrusellSmith.*got Planner"):
         law_of_motion(FixedAction(Planner(), 0.1), Planner())
     with pytest.raises(ValueError, match=r"expected one run, such as policy\[0\] of these 2"):
         law_of_motion(as_runs(fixed, fixed), ECONOMY)
