@@ -98,11 +98,11 @@ def paths():
         )
 
 
-def estimated():
+def estimated(paths: int = 10):
     """Laws estimated on other paths: of 10,000 periods, and of 1,000 as by Maliar and others."""
     households = Households(DEFAULT)
     for periods, burn in ((PERIODS, BURN), (1_000, 100)):
-        for seed in PATHS:
+        for seed in range(paths):
             law, rule, _ = solve_with_law(households, 100 + seed, periods, burn)
             aggregate = aggregate_path(DEFAULT, burn + periods, 100 + seed)
             capital = households.follow(rule, aggregate, households.everybody(aggregate[0]))
@@ -114,10 +114,9 @@ def estimated():
 def grids():
     """The law by the size of grids: points of own capital, points of the mean, cells."""
     aggregate = aggregate_path(DEFAULT, BURN + PERIODS, TESTED)
-    for sizes in ((400, 16, 1200), (100, 16, 1200), (1600, 16, 1200), (400, 6, 1200)):
+    for sizes in ((400, 16, 1200), (100, 16, 1200), (800, 16, 1200), (400, 6, 1200)):
         yield grid(sizes, aggregate)
-    for sizes in ((400, 48, 1200), (400, 16, 300), (400, 16, 4800)):
-        yield grid(sizes, aggregate)
+    yield grid((400, 16, 4800), aggregate)
 
 
 def grid(sizes, aggregate):
