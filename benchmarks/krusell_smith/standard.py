@@ -114,7 +114,7 @@ def estimated(paths: int = 10):
 def grids():
     """The law by the size of grids: points of own capital, points of the mean, cells."""
     aggregate = aggregate_path(DEFAULT, BURN + PERIODS, TESTED)
-    for sizes in ((400, 16, 1200), (100, 16, 1200), (800, 16, 1200), (400, 6, 1200)):
+    for sizes in ((400, 16, 1200), (100, 16, 1200), (400, 6, 1200)):
         yield grid(sizes, aggregate)
     yield grid((400, 16, 4800), aggregate)
 
