@@ -237,6 +237,10 @@ USES = {
         lambda e: [solvers.expected_fates(e, 1.0, 1.0)],
         dict.fromkeys(FOREIGN, "expected an Externality"),
     ),
+    "solvers.household_residuals": (
+        lambda e: [solvers.household_residuals(e, policy_of(e), states(e))],
+        NOT_FOR,
+    ),
     "solvers.without_risk": (lambda e: stepped(solvers.without_risk(e)), {}),
     # ---------------------------------------------------------------- evaluation
     "evaluation.simulate": (
@@ -273,6 +277,10 @@ USES = {
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
     ),
+    "evaluation.law_of_motion": (
+        lambda e: [torch.tensor(evaluation.law_of_motion(policy_of(e), e).capital)],
+        NOT_FOR,
+    ),
     "evaluation.value_of_information": (
         lambda e: [evaluation.value_of_information(policy_of(e), e, paths=8).value],
         dict.fromkeys(FOREIGN, "role='uninformed': expected one of"),
@@ -304,15 +312,17 @@ USES = {
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
     "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
-    "InformationMarket Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Rationing "
-    "Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost TwoStep",
+    "InformationMarket KrusellSmith Market MarkovChain Matrix Monopolist Planner Policy "
+    "PostedPrice Rationing Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost "
+    "TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
-    "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
-    "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
+    "solvers": "Announcement CapitalLaw ConvergenceError ForesightPath ImpreciseSolution "
+    "KrusellSmithSolution LawAccuracy Learnable LeastSquaresPath OutsideDomain PerceivedLaw "
+    "RestPoint Solution SteadyState law_accuracy",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "LawOfMotion Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {

@@ -12,6 +12,7 @@ from .fields import Field, Fields
 from .game_tables import GameTables
 from .growth import BrockMirman
 from .information import InformationMarket
+from .krusell_smith import KrusellSmith
 from .market import Market
 from .matrix import Matrix, TwoStep
 from .monopolist import Monopolist
@@ -37,6 +38,7 @@ __all__ = [
     "FixedAction",
     "GameTables",
     "InformationMarket",
+    "KrusellSmith",
     "Market",
     "MarkovChain",
     "Matrix",

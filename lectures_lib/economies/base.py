@@ -314,7 +314,8 @@ class Economy(Parameters, ABC, Generic[StateT, ShocksT]):
         state : State
         generator : torch.Generator
         scale : float
-            Half-width of the shifts, in logarithms of positive and in units of real fields.
+            Half-width of the shifts, in logarithms of positive (and nonnegative) and in units of
+            real fields.
         """
         names = [n for n in self.fields.moved_by("choice") if self.fields[n].domain != "index"]
         return state._replace(

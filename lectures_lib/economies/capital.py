@@ -19,6 +19,7 @@ from ..markov import MarkovChain, require_positive_chain
 from ..parameters import require
 from .base import Economy
 from .fields import Field, Fields
+from .preferences import Preferences
 
 # The smallest share of output that a squashed action can leave to consumption or to a good. It
 # keeps logarithms and divisions finite in float32 and is far below anything a good policy chooses.
@@ -97,7 +98,7 @@ def spending_shares(raw: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
+class CapitalEconomy(Preferences, Economy[CapitalState, CapitalShocks]):
     """Parameters, technology and preferences that all economies with capital share.
 
     Parameters
@@ -154,28 +155,6 @@ class CapitalEconomy(Economy[CapitalState, CapitalShocks]):
         require(0 < self.risk_aversion <= 5, "risk_aversion", self.risk_aversion, "in (0, 5]")
         for name in ("idiosyncratic", "aggregate"):
             require_positive_chain(name, getattr(self, name))
-
-    # ------------------------------------------------------------------ preferences
-    @property
-    def discount(self) -> float:
-        """The discount factor beta."""
-        return self.beta
-
-    def utility(self, consumption: Tensor) -> Tensor:
-        """Period utility, logarithmic or of constant relative risk aversion."""
-        # Zero consumption is feasible for an action chosen by hand; its utility is finite but
-        # worse than that of anything a squashed action can do.
-        c = consumption.clamp_min(1e-7)
-        if self.risk_aversion == 1:
-            return c.log()
-        return c.pow(1 - self.risk_aversion) / (1 - self.risk_aversion)
-
-    def consumption_equivalent(self, value: Tensor) -> Tensor:
-        r"""The constant consumption worth `value`: :math:`u(c)/(1-\beta)=` value."""
-        flow = (1 - self.beta) * value
-        if self.risk_aversion == 1:
-            return flow.exp()
-        return ((1 - self.risk_aversion) * flow).pow(1 / (1 - self.risk_aversion))
 
     # ------------------------------------------------------------------ technology
     @cached_property

@@ -36,9 +36,8 @@ class CrowdState(NamedTuple):
     aggregate: Tensor
 
 
-@dataclass(frozen=True)
-class CrowdedEconomy(CapitalEconomy):
-    """An economy with capital whose households have mass, or a crowd that has it for them."""
+class Crowds:
+    """What economies share whose households may be massless: a crowd that has mass for them."""
 
     #: Whether the households that act are massless; a derived class may make it a parameter.
     atomistic = False
@@ -48,19 +47,12 @@ class CrowdedEconomy(CapitalEconomy):
         """`CapitalState`, or `CrowdState` if households are massless."""
         return CrowdState if self.atomistic else CapitalState
 
-    @cached_property
-    def fields(self) -> Fields:
-        """Capital and the two productivity chains; the capital of a crowd, if there is one."""
-        fields = dict(super().fields)
-        if self.atomistic:
-            crowd = replace(fields["capital"], copies="capital")
-            fields = {"capital": fields.pop("capital"), "crowd": crowd} | fields
-        return Fields(**fields)
-
-    def reset(self, batch, generator, dtype=torch.float32):
-        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
-        state = super().reset(batch, generator, dtype)
-        return self.with_crowd(state) if self.atomistic else state
+    def with_copy(self, fields: Fields) -> Fields:
+        """The fields, and the capital of a crowd if there is one."""
+        if not self.atomistic:
+            return fields
+        crowd = replace(fields["capital"], copies="capital")
+        return Fields(**({"capital": fields["capital"], "crowd": crowd} | dict(fields)))
 
     def with_crowd(self, state: CapitalState) -> CrowdState:
         """The state of massless households that own what the crowd owns."""
@@ -73,3 +65,18 @@ class CrowdedEconomy(CapitalEconomy):
     def populations(self, state) -> dict[str, Any]:
         """Who owns `capital`, and the crowd if there is one, by the suffix of their roles."""
         return {"": state} | ({"_crowd": self.crowd(state)} if self.atomistic else {})
+
+
+@dataclass(frozen=True)
+class CrowdedEconomy(Crowds, CapitalEconomy):
+    """An economy with capital whose households have mass, or a crowd that has it for them."""
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Capital and the two productivity chains; the capital of a crowd, if there is one."""
+        return self.with_copy(super().fields)
+
+    def reset(self, batch, generator, dtype=torch.float32):
+        """Capital uniform on [0.5, 1.25] of its steady state, productivity stationary."""
+        state = super().reset(batch, generator, dtype)
+        return self.with_crowd(state) if self.atomistic else state

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..markov import MarkovChain
 from ..parameters import require
 
-DOMAINS = ("positive", "real", "index")
+DOMAINS = ("positive", "nonnegative", "real", "index")
 MOVERS = ("choice", "chance", "memory")
 
 
@@ -28,9 +28,10 @@ class Field:
     ----------
     shape : tuple of int
         Trailing shape, after the batch dimensions.
-    domain : {"positive", "real", "index"}
-        Which values there are: positive numbers, such as capital; any finite numbers, such as
-        assets of households that may borrow; or indices 0, 1, ... of type int64.
+    domain : {"positive", "nonnegative", "real", "index"}
+        Which values there are: positive numbers, such as capital; numbers that may be zero as
+        well, such as what households own that may not borrow; any finite numbers, such as assets
+        of households that may; or indices 0, 1, ... of type int64.
     moved_by : {"choice", "chance", "memory"}
         What moves it: agents' choices, such as capital; chance alone, such as productivity; or it
         is a record of what has happened, such as last period's price.
@@ -40,7 +41,8 @@ class Field:
         Number of values of an index that follows no chain.
     unit : float
         Of a real field: a little of it. What :meth:`~lectures_lib.economies.Economy.perturb`
-        and measures of distance take for one, where logarithms do it for a positive field.
+        and measures of distance take for one, where logarithms do it for a positive field. Where
+        values are not negative it is added before the logarithm is taken.
     copies : str, optional
         The field of the same shape of which this one is a crowd's copy.
 
@@ -125,16 +127,24 @@ class Field:
             raise ValueError(
                 f"{name} must be positive everywhere; its smallest entry is {x.min().item():g}."
             )
+        if self.domain == "nonnegative" and not (x >= 0).all():
+            raise ValueError(
+                f"{name} must not be negative; its smallest entry is {x.min().item():g}."
+            )
 
     # ------------------------------------------------------------------ distances
     def position(self, x: Tensor) -> Tensor:
         """Where values lie on a line on which distances count: logarithms, units or values."""
         if self.domain == "positive":
             return x.log()
+        if self.domain == "nonnegative":
+            return (x / self.unit).log1p()
         return x / self.unit if self.domain == "real" else x.double()
 
     def shifted(self, x: Tensor, shift: Tensor) -> Tensor:
-        """Values that lie so much further."""
+        """Values that lie so much further, or at the end of the line."""
+        if self.domain == "nonnegative":
+            return ((x + self.unit) * shift.exp() - self.unit).clamp_min(0)
         return x * shift.exp() if self.domain == "positive" else x + self.unit * shift
 
     def nearby(self, x: Tensor, generator: torch.Generator, scale: float, shuffle: bool) -> Tensor:
@@ -149,7 +159,7 @@ class Field:
         x : Tensor, shape (*batch, *shape)
         generator : torch.Generator
         scale : float
-            In logarithms of a positive field, in units of a real one.
+            In logarithms of a field that is positive or not negative, in units of a real one.
         shuffle : bool
             Whether strata are in random order: a second field does not move along with the first.
         """

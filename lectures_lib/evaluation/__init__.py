@@ -6,6 +6,7 @@ from .exploitability import Exploitability, exploitability
 from .finite import Cycle, departure_gains, limit_cycle
 from .impulse import impulse_response
 from .information import InformationValue, value_of_information
+from .law_of_motion import LawOfMotion, law_of_motion
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
 from .report import ReferenceBeaten, Report, RoleReport, evaluate
@@ -18,6 +19,7 @@ __all__ = [
     "Estimate",
     "Exploitability",
     "InformationValue",
+    "LawOfMotion",
     "Moments",
     "ReferenceBeaten",
     "Report",
@@ -31,6 +33,7 @@ __all__ = [
     "exploitability",
     "impulse_response",
     "initial_states",
+    "law_of_motion",
     "limit_cycle",
     "simulate",
     "value_of_information",

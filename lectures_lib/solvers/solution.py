@@ -86,8 +86,8 @@ def solve(
     Parameters
     ----------
     economy : Economy
-        A Planner, Market, BrockMirman or Monopolist, or another that has registered its solver
-        (``solve.register``).
+        A Planner, Market, BrockMirman, KrusellSmith or Monopolist, or another that has registered
+        its solver (``solve.register``).
     regime : {"planner", "competitive", "nash", "monopsony"}, optional
         Whose choices rule: the planner's; or, in a market, those of households that take prices
         as given (the default), that know their own effect on prices and take the others' spending

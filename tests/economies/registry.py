@@ -14,6 +14,7 @@ from lectures_lib.economies import (
     Discretised,
     Externality,
     InformationMarket,
+    KrusellSmith,
     Market,
     MarkovChain,
     Matrix,
@@ -71,6 +72,10 @@ ECONOMIES = {
         sees_price=True,
         cost=MarkovChain.symmetric((0.7, 1.3), stay=0.9),
     ),
+    "KrusellSmith()": KrusellSmith(),
+    "KrusellSmith(3)": KrusellSmith(3),
+    "KrusellSmith(2, atomistic)": KrusellSmith(2, atomistic=True, sees_spread=True),
+    "KrusellSmith(2, no aggregate shocks)": KrusellSmith(2).without_aggregate_shocks(),
     "TradingPost()": TradingPost(),
     "TradingPost(3, 2, three myopic firms)": TradingPost(3, 2, n_firms=3, seller_discount=0.0),
     "PostedPrice()": PostedPrice(),
@@ -96,6 +101,14 @@ STOCKS = {
     if any(e.fields[name].domain != "index" for name in e.fields.moved_by("choice"))
 }
 with_stocks = of(STOCKS)
+# Whose luck is that of independent chains.
+with_chains = of(
+    {
+        n: e
+        for n, e in STOCKS.items()
+        if all(e.fields[name].chain is not None for name in e.fields.moved_by("chance"))
+    }
+)
 several_agents = of(
     {n: e for n, e in STOCKS.items() if any(r.n_agents > 1 for r in e.roles.values())}
 )

@@ -56,7 +56,8 @@ def test_impossible_states_are_refused_where_data_enters(economy):
         x[2] = value
         with pytest.raises(ValueError, match=f"state.{name}.*{message}"):
             economy.check_state(state._replace(**{name: x}))
-    index = next(n for n in reversed(exogenous(economy)) if len(economy.fields[n].chain) == 2)
+    sizes = {n: economy.fields[n].size or len(economy.fields[n].chain) for n in exogenous(economy)}
+    index = next(n for n in reversed(sizes) if sizes[n] == 2)
     with pytest.raises(ValueError, match=rf"state.{index} holds indices from 2 to 2.*0\.\.1"):
         economy.check_state(state._replace(**{index: torch.full_like(getattr(state, index), 2)}))
 
