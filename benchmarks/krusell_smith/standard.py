@@ -14,8 +14,16 @@ import torch
 from benchmarks.harness import timed
 from lectures_lib.economies import KrusellSmith, MarkovChain
 from lectures_lib.solvers import CapitalLaw, law_accuracy, solve
-from lectures_lib.solvers.krusell_smith import BURN, PERIODS, TESTED, solve_with_law
+from lectures_lib.solvers.krusell_smith import (
+    BURN,
+    HOUSEHOLDS,
+    PERIODS,
+    TESTED,
+    solution_of_network,
+    solve_with_law,
+)
 from lectures_lib.solvers.saving import Households, aggregate_path
+from lectures_lib.solvers.saving_network import saving_network
 
 #: Den Haan, Judd and Juillard (2010); Krusell and Smith (1998), without benefits and in their units
 #: of labour; and the one of github.com/danmonuni/jax-marl-bc, of less patient households.
@@ -81,6 +89,40 @@ def solved():
                 "seconds": seconds,
             },
         )
+
+
+@torch.no_grad()
+def network(seeds: int = 3):
+    """A network on Euler residuals, of households who believe in no law, and the standard method.
+
+    Errors of consumption are those of a household on the standard method's tested path.
+    """
+    exact = solve(DEFAULT)
+    state = exact.sample(HOUSEHOLDS)
+    eaten = 1 - exact.policy(state)["household"]
+    rows = []
+    for seed in range(seeds):
+        (policy, _), seconds = timed(saving_network, DEFAULT, seed=seed)
+        found = solution_of_network(policy)
+        apart = (1 - policy(state)["household"]) / eaten - 1
+        capital, residual = found.tested["capital"], found.residual["long run"]
+        gap = 100 * np.abs(capital / exact.tested["capital"] - 1)
+        rows.append(
+            {"seed": seed}
+            | coefficients(found.law)
+            | tested(found.law, capital, found.tested["aggregate"])
+            | {
+                "mean Euler residual": residual.mean,
+                "largest Euler residual": residual.largest,
+                "mean error of consumption, %": 100 * apart.abs().mean().item(),
+                "largest error of consumption, %": 100 * apart.abs().max().item(),
+                "mean gap of capital, %": float(gap.mean()),
+                "largest gap of capital, %": float(gap.max()),
+                "mean capital": float(capital.mean()),
+                "seconds": seconds,
+            }
+        )
+    yield "network", rows
 
 
 def paths():
@@ -174,6 +216,7 @@ def sample(solution, economy, seed, periods):
 
 PARTS = {
     "solved": solved,
+    "network": network,
     "paths": paths,
     "thousands": thousands,
     "estimated": estimated,

@@ -162,20 +162,27 @@ def _(economy, regime, method, domain):
     require_no_choice(economy, None, domain)
     regime = resolve_regime(economy, regime)
     if method == "network":
-        return _by_network(economy, regime)
+        return solution_of_network(*saving_network(economy))
     find = solve_with_law if len(economy.aggregate) > 1 else solve_at_rest
     law, rule, iterations = find(Households(economy))
     return KrusellSmithSolution(economy, regime, rule, iterations, "time iteration", law=law)
 
 
-def _by_network(economy, regime):
-    """A network's solution, and the law that describes what it brings about."""
-    policy, rounds = saving_network(economy)
+def solution_of_network(policy: SavingNetwork, rounds: int = 0) -> KrusellSmithSolution:
+    """A network's solution, with the law that describes what it brings about.
+
+    Parameters
+    ----------
+    policy : SavingNetwork
+    rounds : int
+        Of training.
+    """
+    economy = policy.economy
     households, path = Households(economy), aggregate_path(economy, BURN + PERIODS, ESTIMATED)
     rule = policy.on_grid(households.own, households.means)
     capital = households.follow(rule, path, households.everybody(path[0]))
     law, _ = CapitalLaw.fitted(capital[BURN:], path[BURN:])
-    return KrusellSmithSolution(economy, regime, policy, rounds, "network", law=law)
+    return KrusellSmithSolution(economy, "competitive", policy, rounds, "network", law=law)
 
 
 def solve_with_law(

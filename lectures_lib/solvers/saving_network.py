@@ -38,8 +38,10 @@ ECONOMIES, HOUSEHOLDS = 48, 200
 POINTS, ANYTHING, ANY_LUCK, LAST_POINTS = 60, 0.3, 0.15, 240
 # Periods that economies move on before each round; residuals that a round may compute.
 PERIODS, EVALUATIONS = (0, 0, 2, 4, 8, 15, 30, 30, 30, 30), 25
-# The range of means at which residuals are taken, as logarithms of units of the efficient capital.
-SAMPLED = (-0.18, 0.32)
+# Means at which residuals are taken: first within this range, as logarithms of units of the
+# efficient capital, which takes distributions that are unlike those that such a mean comes with;
+# in the last rounds so far from where economies are.
+SAMPLED, ROUNDS_NEARBY, NEARBY = (-0.18, 0.32), 4, 0.05
 # How much more is eaten of a unit more, before anything is learned, in units of the interest rate
 # at which patient households would rest: more than one, so that the rich become less rich.
 FIRST_SLOPE = 4.0
@@ -145,14 +147,15 @@ class _Sample:
     aggregate : Tensor of int64, shape (economies,)
     """
 
-    def __init__(self, policy: SavingNetwork, state, number: int, generator):
+    def __init__(self, policy: SavingNetwork, state, number: int, nearby: bool, generator):
         self.policy, economy = policy, policy.economy
         shape, kwargs = (len(state.aggregate), number), {"generator": generator}
-        low, high = SAMPLED
-        mean = torch.empty(shape[0], 1, dtype=torch.float64).uniform_(low, high, **kwargs)
-        mean = mean.exp() * economy.efficient_capital
         crowd = state.capital.squeeze(-1)
-        self.crowd = crowd * mean / crowd.mean(-1, keepdim=True)
+        mean = crowd.mean(-1, keepdim=True)
+        target = mean if nearby else economy.efficient_capital
+        low, high = (-NEARBY, NEARBY) if nearby else SAMPLED
+        move = torch.empty(shape[0], 1, dtype=torch.float64).uniform_(low, high, **kwargs).exp()
+        self.crowd = crowd * move * target / mean
         self.at_work, self.aggregate = state.idiosyncratic, state.aggregate
         some = torch.randint(crowd.shape[-1], shape, **kwargs)
         which, where = (torch.rand(shape, dtype=torch.float64, **kwargs) for _ in range(2))
@@ -258,7 +261,8 @@ def saving_network(
                 shocks = followed.draw((ECONOMIES,), generator, torch.float64)
                 state = followed.step(state, policy(state), shocks).state
             number = LAST_POINTS if round_ == len(PERIODS) else POINTS
-            sample, weights = _Sample(policy, state, number, generator), policy.network.weights
+            nearby, weights = round_ > len(PERIODS) - ROUNDS_NEARBY, policy.network.weights
+            sample = _Sample(policy, state, number, nearby, generator)
             found = least_squares(
                 sample.residuals,
                 weights.numpy(),
