@@ -80,21 +80,26 @@ def test_a_grid_holds_what_the_network_says(moved):
         torch.testing.assert_close(policy_share, rule_share, atol=2e-4, rtol=0)
 
 
+#: Of the standard method (tests/solvers/test_krusell_smith.py, benchmarks/krusell_smith).
+SLOPES, MEAN = (0.96527, 0.96335), 39.34
+
+
 def test_few_rounds_lead_near_the_standard_method(monkeypatch):
     """The law of motion, which nobody believes in here, is the one that others forecast by."""
-    for name, value in (("PERIODS", (0, 0, 4, 8, 20, 20)), ("POINTS", 30), ("LAST_POINTS", 60)):
+    short = {"PERIODS": (0, 0, 4, 10, 30), "ECONOMIES": 32, "POINTS": 30, "LAST_POINTS": 60}
+    for name, value in (short | {"ROUNDS_NEARBY": 0, "EVALUATIONS": 20}).items():
         monkeypatch.setattr(module, name, value)
-    found, exact = solve(ECONOMY, method="network"), solve(ECONOMY)
+    found = solve(ECONOMY, method="network")
     assert found.method == "network" and "SavingNetwork(12 units)" in str(found)
     assert found.residual["long run"].mean < 1e-3
-    assert found.law.slopes == pytest.approx(exact.law.slopes, abs=5e-3)
-    means = [x.tested["capital"].mean() for x in (found, exact)]
-    assert means[0] == pytest.approx(means[1], rel=0.02)
+    assert found.law.slopes == pytest.approx(SLOPES, abs=5e-3)
+    assert found.tested["capital"].mean() == pytest.approx(MEAN, rel=0.03)
     assert min(found.accuracy.r2) > 0.9999
 
 
 def test_a_seed_gives_the_same_network_again(monkeypatch):
     monkeypatch.setattr(module, "PERIODS", (0,))
     monkeypatch.setattr(module, "EVALUATIONS", 3)
+    monkeypatch.setattr(module, "LAST_POINTS", 20)
     first, again = (saving_network(ECONOMY, seed=4)[0].network.weights for _ in range(2))
     assert torch.equal(first, again)
