@@ -146,17 +146,21 @@ class ActorCritic(NetworkAgent):
 
     def _package(self, states, shocks, decisions, noise, rewards) -> Rollout:
         observations, surveys, stacked_rewards = {}, {}, {}
+        moving = self.scales_move
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             observations[name] = surveys[name] = self.standardise(name, features)
-            learner.scale.update(features, self.processes)
+            if moving:
+                learner.scale.update(features, self.processes)
             if self.config.central_critic:
                 everything = torch.stack([d.surveyed[name] for d in decisions], 1)
                 surveys[name] = self.standardise_survey(name, everything)
-                learner.critic_scale.update(everything, self.processes)
+                if moving:
+                    learner.critic_scale.update(everything, self.processes)
             stacked_rewards[name] = torch.stack([r[name] for r in rewards])
             earned = stacked_rewards[name].movedim(0, -1).unsqueeze(-1)
-            learner.reward_scale.update(earned, self.processes)
+            if moving:
+                learner.reward_scale.update(earned, self.processes)
         return Rollout(states, shocks, observations, surveys, noise, stacked_rewards)
 
     # ------------------------------------------------------------------ critic
@@ -186,14 +190,20 @@ class ActorCritic(NetworkAgent):
         with torch.no_grad():
             targets = {n: self.returns(n, rollout) for n in rollout.rewards}
         for _ in range(c.critic_epochs):
-            loss: Tensor | float = 0.0
-            for name, target in targets.items():
-                values = self.values(name, rollout.surveys[name][:, :-1])
-                error = (values - target) / self._value_scale[name]
-                if c.difference_critic:
-                    error = demean(error, dim=3)
-                loss = loss + sum_of_run_means(error.square())
-            descend(self.critic_optimizer, loss)
+            self.step_critic({n: self.misses(n, rollout, x) for n, x in targets.items()}, rollout)
+
+    def misses(self, name: str, rollout: Rollout, target: Tensor) -> Tensor:
+        """By how much values exceed targets, in units of the critic's output."""
+        values = self.values(name, rollout.surveys[name][:, :-1])
+        error = (values - target) / self._value_scale[name]
+        return demean(error, dim=3) if self.config.difference_critic else error
+
+    def step_critic(self, errors: dict[str, Tensor], rollout: Rollout) -> None:
+        """One step of Adam down the squares of what the critics miss."""
+        loss: Tensor | float = 0.0
+        for error in errors.values():
+            loss = loss + sum_of_run_means(error.square())
+        descend(self.critic_optimizer, loss)
 
     # ------------------------------------------------------------------ policy
     @abstractmethod
