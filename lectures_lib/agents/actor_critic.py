@@ -190,20 +190,14 @@ class ActorCritic(NetworkAgent):
         with torch.no_grad():
             targets = {n: self.returns(n, rollout) for n in rollout.rewards}
         for _ in range(c.critic_epochs):
-            self.step_critic({n: self.misses(n, rollout, x) for n, x in targets.items()}, rollout)
-
-    def misses(self, name: str, rollout: Rollout, target: Tensor) -> Tensor:
-        """By how much values exceed targets, in units of the critic's output."""
-        values = self.values(name, rollout.surveys[name][:, :-1])
-        error = (values - target) / self._value_scale[name]
-        return demean(error, dim=3) if self.config.difference_critic else error
-
-    def step_critic(self, errors: dict[str, Tensor], rollout: Rollout) -> None:
-        """One step of Adam down the squares of what the critics miss."""
-        loss: Tensor | float = 0.0
-        for error in errors.values():
-            loss = loss + sum_of_run_means(error.square())
-        descend(self.critic_optimizer, loss)
+            loss: Tensor | float = 0.0
+            for name, target in targets.items():
+                values = self.values(name, rollout.surveys[name][:, :-1])
+                error = (values - target) / self._value_scale[name]
+                if c.difference_critic:
+                    error = demean(error, dim=3)
+                loss = loss + sum_of_run_means(error.square())
+            descend(self.critic_optimizer, loss)
 
     # ------------------------------------------------------------------ policy
     @abstractmethod

@@ -147,36 +147,54 @@ class Probing(ActorCritic):
         discount = self.economy.discount_of(name)
         return expected_returns(worth, values, discount, self.config.lam).movedim(0, 1)
 
-    def step_critic(self, errors, rollout):
-        """One step of the optimiser towards what the critics miss."""
+    @torch.no_grad()
+    def fit_critic(self, rollout):
+        """Move the critic towards what has followed, by the optimiser of the config."""
         if self.config.optimizer == "adam":
-            super().step_critic(errors, rollout)
+            with torch.enable_grad():
+                super().fit_critic(rollout)
             return
-        rate = self.critic_optimizer.param_groups[0]["lr"]
-        for name, error in errors.items():
-            wanted = -error.detach().clamp(-FURTHEST_VALUE, FURTHEST_VALUE)
-            survey = rollout.surveys[name][:, :-1]
-            if self.learners[name].critic_each:
+        c, rate = self.config, self.critic_optimizer.param_groups[0]["lr"]
+        targets = {n: self.returns(n, rollout) for n in rollout.rewards}
+        for name, target in c.critic_epochs * [*targets.items()]:
+            learner, survey = self.learners[name], rollout.surveys[name][:, :-1]
+            wanted = target - self.values(name, rollout.surveys[name][:, :-1])
+            wanted = wanted / self._value_scale[name]
+            if c.difference_critic:
+                wanted = demean(wanted, dim=3)
+            wanted = wanted.clamp(-FURTHEST_VALUE, FURTHEST_VALUE)
+            if learner.critic_each:
                 wanted = wanted.unsqueeze(-1).expand(survey.shape[:-1])
             rows = wanted.shape[3:]
 
             def centre(x, rows=rows):
                 return demean(x.unflatten(1, (-1, *rows)), 2).flatten(1, 1 + len(rows))
 
-            least_squares_step(
-                self.learners[name].critic,
-                survey.flatten(1, -2),
-                wanted.flatten(1),
-                self.config.damping,
-                rate,
-                centre if self.config.difference_critic else None,
-            )
+            move = survey.flatten(1, -2), wanted.flatten(1), c.damping, rate
+            least_squares_step(learner.critic, *move, centre if c.difference_critic else None)
 
     def improve(self, rollout):
-        """A step along the slopes that the probes have found, or to where they are zero."""
-        if self.config.optimizer == "adam":
-            self._climb(rollout)
-            return
+        """A step along the slopes that the probes have found."""
+        if self.config.optimizer == "gauss-newton":
+            return self._go_to_the_top(rollout)
+        loss = 0.0
+        for name in self.learners:
+            sd = self.noise_of(name)
+            trembles, observations = self.look_again(name, rollout)
+            with torch.no_grad():
+                probe = self._drawn(name, rollout, _signs)
+                more, less = (
+                    self.worth(name, rollout, trembles | {name: x})
+                    for x in (sd * probe, -sd * probe)
+                )
+                gain = self.credit(name, more - less)
+                slope = gain.unsqueeze(-1) * probe / (2 * sd)
+            mean = self.act(name, observations)
+            loss = loss - sum_of_run_means((slope * mean).sum(-1))
+        descend(self.policy_optimizer, loss)
+
+    def _go_to_the_top(self, rollout):
+        """A Gauss-Newton step to where the probes' slopes vanish."""
         rates = [group["lr"] for group in self.policy_optimizer.param_groups]
         moves = {name: self._moves(name, rollout) for name in self.learners}
         for rate, (name, (inputs, move)) in zip(rates, moves.items(), strict=True):
@@ -199,23 +217,6 @@ class Probing(ActorCritic):
         # Without a top, as far as is allowed in the right direction.
         bend = bend.clamp_min(torch.finfo(bend.dtype).tiny).reshape(-1, *[1] * (slope.dim() - 1))
         return observations, (slope / bend).clamp(-FURTHEST_ACTION, FURTHEST_ACTION)
-
-    def _climb(self, rollout):
-        loss = 0.0
-        for name in self.learners:
-            sd = self.noise_of(name)
-            trembles, observations = self.look_again(name, rollout)
-            with torch.no_grad():
-                probe = self._drawn(name, rollout, _signs)
-                more, less = (
-                    self.worth(name, rollout, trembles | {name: x})
-                    for x in (sd * probe, -sd * probe)
-                )
-                gain = self.credit(name, more - less)
-                slope = gain.unsqueeze(-1) * probe / (2 * sd)
-            mean = self.act(name, observations)
-            loss = loss - sum_of_run_means((slope * mean).sum(-1))
-        descend(self.policy_optimizer, loss)
 
     @torch.no_grad()
     def look_again(self, name, rollout) -> tuple[dict[str, Tensor], Tensor]:
