@@ -42,6 +42,7 @@ AGENTS = {
     "IMPALA": (IMPALA, IMPALAConfig(**SMALL, delay=2)),
     "Probing": (Probing, ProbingConfig(**SMALL)),
     "Probing, on their own": (Probing, ProbingConfig(**SMALL, shared=False, central_critic=True)),
+    "Probing, Gauss-Newton": (Probing, ProbingConfig.precise(**SMALL, draws=2)),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
     "SAC": (SAC, SACConfig(**SMALL, batch=8, memory=64)),
     "SAC, ordinary": (SAC, SACConfig.ordinary(**SMALL, batch=8, memory=64)),
