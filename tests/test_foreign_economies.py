@@ -269,6 +269,10 @@ USES = {
         ],
         {"nothing moved": f"Gambler.*({STOCK})"},
     ),
+    "evaluation.spending_errors": (
+        lambda e: [evaluation.spending_errors(policy_of(e), e, policy_of(e), paths=4).weighted],
+        dict.fromkeys(FOREIGN, "nobody buys capital at a unit cost here"),
+    ),
     "evaluation.exploitability": (
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
@@ -312,7 +316,7 @@ NO_USE = {
     "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "Moments ReferenceBeaten Report RoleReport SpendingErrors departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {

@@ -8,6 +8,7 @@ from .impulse import impulse_response
 from .information import InformationValue, value_of_information
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
+from .parts import SpendingErrors, spending_errors
 from .report import ReferenceBeaten, Report, RoleReport, evaluate
 from .simulation import best_fixed_action, initial_states, simulate
 
@@ -22,6 +23,7 @@ __all__ = [
     "ReferenceBeaten",
     "Report",
     "RoleReport",
+    "SpendingErrors",
     "best_fixed_action",
     "burn_in",
     "departure_gains",
@@ -33,5 +35,6 @@ __all__ = [
     "initial_states",
     "limit_cycle",
     "simulate",
+    "spending_errors",
     "value_of_information",
 ]
