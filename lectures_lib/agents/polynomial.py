@@ -83,7 +83,7 @@ class PolynomialCritic(nn.Module):
                 if longer:
                     pairs = [[known[t[:-1]] for t in longer], [t[-1] for t in longer]]
                     products.append(torch.tensor(pairs, device=self.varies.device))
-            index = [torch.tensor(x, device=self.varies.device) for x in (varies, used)]
+            index = [torch.tensor(x, device=self.varies.device).long() for x in (varies, used)]
             self._plan = (varies, *index, products)
         return self._plan[1:]
 
