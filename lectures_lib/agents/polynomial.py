@@ -25,8 +25,11 @@ from ..distributed import ALONE, Processes
 
 #: Degree of the polynomial; a second moment counts as a product of two.
 DEGREE = 3
-# Weight of the past in the sums, and what is added to their diagonal, relative to its mean.
-MEMORY, RIDGE = 0.99, 1e-6
+# What is added to the sums' diagonal, relative to its mean.
+RIDGE = 1e-6
+# What has been seen when there was a part x of today's experience weighs x to this power: a policy
+# moves ever less, so that an ever longer past tells of it.
+FADING = 5
 #: Agents of a role whose experience of a state enters the sums at most: those of a large
 #: population, drawn anew each time, teach the same.
 AGENTS = 16
@@ -46,6 +49,7 @@ class PolynomialCritic(nn.Module):
     """
 
     varies: Tensor
+    fits: Tensor
     left: Tensor
     right: Tensor
 
@@ -65,6 +69,8 @@ class PolynomialCritic(nn.Module):
         double = {"device": device, "dtype": torch.float64}
         self.register_buffer("left", torch.zeros(runs, n, n, **double))
         self.register_buffer("right", torch.zeros(runs, n, **double))
+        #: How often it has been fitted.
+        self.register_buffer("fits", torch.zeros((), **double))
         #: Inputs that have ever moved; products with others are zero.
         self.register_buffer("varies", torch.zeros(inputs, dtype=torch.bool, device=device))
         self._plan: tuple = ()
@@ -120,8 +126,10 @@ class PolynomialCritic(nn.Module):
         used = self.plan()[1]
         both = torch.cat([(now - later), earned.unsqueeze(-1)], -1)
         sums = processes.mean((now.mT @ both).double() / now.shape[1])
-        self.left.mul_(MEMORY)
-        self.right.mul_(MEMORY)
+        past = self.fits / (self.fits + FADING)
+        self.fits += 1
+        self.left.mul_(past)
+        self.right.mul_(past)
         self.left[:, used[:, None], used] += sums[..., :-1]
         self.right[:, used] += sums[..., -1]
         left, right = self.left[:, used[:, None], used], self.right[:, used]
