@@ -273,6 +273,10 @@ USES = {
         ],
         {"nothing moved": f"Gambler.*({STOCK})"},
     ),
+    "evaluation.spending_errors": (
+        lambda e: [evaluation.spending_errors(policy_of(e), e, policy_of(e), paths=4).weighted],
+        dict.fromkeys(FOREIGN, "nobody buys capital at a unit cost here"),
+    ),
     "evaluation.exploitability": (
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
@@ -322,7 +326,8 @@ NO_USE = {
     "KrusellSmithSolution LawAccuracy Learnable LeastSquaresPath OutsideDomain PerceivedLaw "
     "RestPoint Solution SteadyState law_accuracy",
     "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "LawOfMotion Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "LawOfMotion Moments ReferenceBeaten Report RoleReport SpendingErrors departure_gains "
+    "limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {

@@ -268,11 +268,13 @@ class NetworkAgent(Agent):
 
         Shape (..., agents), or (..., 1) where it is the same for all.
         """
+        return gain.mean(-1, keepdim=True) if self.judged_together(name) else gain
+
+    def judged_together(self, name: str) -> bool:
+        """Whether all agents of a role are judged by the mean of their gains."""
         credit, in_cartel = self.config.credit, name in self.config.cartel
         of_a_team = credit == "role" and self.economy.roles[name].team
-        if credit == "team" or of_a_team or in_cartel:
-            return gain.mean(-1, keepdim=True)
-        return gain
+        return credit == "team" or of_a_team or in_cartel
 
     def _average_weights(self):
         # Until the policy has begun to move there is nothing to average.

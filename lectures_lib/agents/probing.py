@@ -23,6 +23,7 @@ from .config import ActorCriticConfig, enter_multiples, geometric, require_noise
 from .gauss_newton import least_squares_step
 from .losses import demean, expected_returns
 from .network_agent import descend, sum_of_run_means
+from .polynomial import AGENTS, PolynomialCritic
 
 #: The furthest that a Gauss-Newton step aims: a raw action, and a critic's output.
 FURTHEST_ACTION, FURTHEST_VALUE = 0.3, 1.0
@@ -55,9 +56,26 @@ class ProbingConfig(ActorCriticConfig):
     shares of the full step, which each critic takes `critic_epochs` times an iteration."""
     damping: float = 1e-4
     """Of Gauss-Newton steps, relative to the mean square of the derivatives of an output."""
+    split_probes: bool = False
+    """Whether the agents of a team probe all in the same direction in every other period, and in
+    directions that cancel out in the others. What all should do together and what each should do
+    beside the others are then learned from probes of their own: neither is noise in the other. For
+    teams of several agents that share their networks; others probe as ever."""
+    critic: str = "network"
+    """What values are: a `"network"`, fitted by steps to lambda-returns, or a `"polynomial"` of
+    degree three in the same inputs, fitted by least squares
+    (:class:`~lectures_lib.agents.polynomial.PolynomialCritic`). The latter knows slopes far more
+    precisely where values are smooth. It has no use for `critic_rate`, `critic_epochs` and `lam`,
+    and needs `difference_critic`, `common_shocks` and `shared`."""
 
     def __post_init__(self):
         super().__post_init__()
+        expected = "'network' or 'polynomial'"
+        require(self.critic in ("network", "polynomial"), "critic", self.critic, expected)
+        if self.critic == "polynomial":
+            for name in ("difference_critic", "common_shocks", "shared"):
+                value = getattr(self, name)
+                require(value, name, value, "True, which a polynomial critic needs")
         require_noise(self.noise)
         enter_multiples(self, "relative_noise")
         known = self.optimizer in ("adam", "gauss-newton")
@@ -116,6 +134,14 @@ class Probing(ActorCritic):
             expected = f"'adam', as {name!r} has several outputs, networks or processes"
             require(fits, "optimizer", self.config.optimizer, expected)
 
+    def make_networks(self, role, seen, surveyed):
+        """Networks, and a polynomial in the place of the critic if the config says so."""
+        networks = super().make_networks(role, seen, surveyed)
+        if self.config.critic == "polynomial":
+            sizes = surveyed.inputs, self.device, surveyed.second_moments
+            networks.critic = PolynomialCritic(len(self.seeds), *sizes)
+        return networks
+
     @property
     def steps_per_iteration(self):
         """Environment steps per iteration and run, with all probes of every learner and what is
@@ -148,7 +174,12 @@ class Probing(ActorCritic):
 
     @torch.no_grad()
     def fit_critic(self, rollout):
-        """Move the critic towards what has followed, by the optimiser of the config."""
+        """Move the critic towards what has followed, by the config's optimiser, or solve for it."""
+        if self.config.critic == "polynomial":
+            # Before anything has been seen inputs have no scale.
+            for name in rollout.rewards if self.iteration else ():
+                self._solve_for_critic(name, rollout)
+            return
         if self.config.optimizer == "adam":
             with torch.enable_grad():
                 super().fit_critic(rollout)
@@ -172,6 +203,36 @@ class Probing(ActorCritic):
             move = survey.flatten(1, -2), wanted.flatten(1), c.damping, rate
             least_squares_step(learner.critic, *move, centre if c.difference_critic else None)
 
+    @torch.no_grad()
+    def _solve_for_critic(self, name, rollout):
+        learner, survey = self.learners[name], rollout.surveys[name]
+        critic: PolynomialCritic = learner.critic
+        critic.varies |= (learner.critic_scale.variance > 1e-10).any(0)
+        n = self.economy.roles[name].n_agents
+        some = self.streams.stack(
+            lambda _, g: torch.randperm(n, generator=g, device=self.device)[:AGENTS]
+        )
+        run = torch.arange(len(some), device=self.device).unsqueeze(-1)
+
+        def of_some(x):
+            return x if n <= AGENTS else x.movedim(4, 1)[run, some].movedim(1, 4)
+
+        def features(x):
+            found = critic.features(of_some(x))
+            return demean(found.mean(-2) if learner.critic_each else found, dim=3)
+
+        if self._ahead is None:
+            seen = features(survey)
+            now, later = seen[:, :-1], seen[:, 1:]
+        else:
+            now, later = features(survey[:, :-1]), features(self._look_ahead(name, rollout, {})[1])
+            later = later.unflatten(1, (self.config.draws, -1)).mean(1)
+        earned = rollout.rewards[name].movedim(0, 1) / self._value_scale[name]
+        earned = demean(of_some(earned), dim=3)
+        later = self.economy.discount_of(name) * later
+        now, later = (x.flatten(1, -2) for x in (now, later))
+        critic.fit(now, later, earned.flatten(1), self.processes)
+
     def improve(self, rollout):
         """A step along the slopes that the probes have found."""
         if self.config.optimizer == "gauss-newton":
@@ -181,13 +242,13 @@ class Probing(ActorCritic):
             sd = self.noise_of(name)
             trembles, observations = self.look_again(name, rollout)
             with torch.no_grad():
-                probe = self._drawn(name, rollout, _signs)
+                probe, weight = self.probes(name, rollout)
                 more, less = (
                     self.worth(name, rollout, trembles | {name: x})
                     for x in (sd * probe, -sd * probe)
                 )
                 gain = self.credit(name, more - less)
-                slope = gain.unsqueeze(-1) * probe / (2 * sd)
+                slope = gain.unsqueeze(-1) * weight / (2 * sd)
             mean = self.act(name, observations)
             loss = loss - sum_of_run_means((slope * mean).sum(-1))
         descend(self.policy_optimizer, loss)
@@ -205,17 +266,50 @@ class Probing(ActorCritic):
         """Inputs of a policy, and how far away is the top of the parabola through its probes."""
         sd = self.noise_of(name)
         trembles, observations = self.look_again(name, rollout)
-        probe = self._drawn(name, rollout, _signs)
+        probe, weight = self.probes(name, rollout)
         more, same, less = (
             self.credit(name, self.worth(name, rollout, trembles | {name: x * sd * probe}))
             for x in (1, 0, -1)
         )
-        slope = ((more - less) / (2 * sd)).unsqueeze(-1) * probe
-        # All actions probe at once, so that each has its share of the curvature.
-        bend = (2 * same - more - less).mean((1, 2, 3, 4)) / (sd**2 * probe[0, 0, 0, 0].numel())
+        slope = ((more - less) / (2 * sd)).unsqueeze(-1) * weight
+        # All actions probe at once, so that each has its share of the curvature; which is another
+        # one where all move together than where they move apart.
+        bend = (2 * same - more - less).mean(-1) / (sd * probe).square().sum((-1, -2))
+        kinds = 2 if self.splits(name) else 1
+        bend = torch.cat(
+            [bend[:, t::kinds].mean((1, 2, 3)).unsqueeze(-1) for t in range(kinds)], -1
+        )
+        bend = bend[:, torch.arange(self.config.horizon, device=self.device) % kinds]
         # Without a top, as far as is allowed in the right direction.
-        bend = bend.clamp_min(torch.finfo(bend.dtype).tiny).reshape(-1, *[1] * (slope.dim() - 1))
+        bend = bend.clamp_min(torch.finfo(bend.dtype).tiny)
+        bend = bend.reshape(*bend.shape, *[1] * (slope.dim() - 2))
         return observations, (slope / bend).clamp(-FURTHEST_ACTION, FURTHEST_ACTION)
+
+    def splits(self, name: str) -> bool:
+        """Whether a role's agents probe together and apart by turns."""
+        several = self.economy.roles[name].n_agents > 1
+        c = self.config
+        return c.split_probes and c.shared and several and self.judged_together(name)
+
+    def probes(self, name, rollout) -> tuple[Tensor, Tensor]:
+        """Probes, and what to multiply their gains by: the product's mean is the gradient."""
+        signs = self._drawn(name, rollout, _signs)
+        if not self.splits(name):
+            return signs, signs
+        n = self.economy.roles[name].n_agents
+        half = n // 2
+        rank = self._drawn(name, rollout, torch.rand).argsort(-2).argsort(-2)
+        apart = (rank < half).to(signs) - (rank >= n - half).to(signs)
+        together = signs[..., :1, :].expand_as(signs)
+        period = torch.arange(self.config.horizon, device=self.device) + self.iteration
+        is_common = (period % 2 == 0).reshape(1, -1, *[1] * (signs.dim() - 2))
+        # Each kind is seen half of the time. Where directions cancel out, the mean product of a
+        # gain with one's own is (2 half / n) (n / (n - 1)) times how far one's slope is from the
+        # mean of all; where all have one direction it is n times this mean.
+        return (
+            torch.where(is_common, together, apart),
+            torch.where(is_common, 2 / n * together, (n - 1) / half * apart),
+        )
 
     @torch.no_grad()
     def look_again(self, name, rollout) -> tuple[dict[str, Tensor], Tensor]:
@@ -241,6 +335,14 @@ class Probing(ActorCritic):
 
     def worth(self, name, rollout, offsets) -> Tensor:
         """Reward and discounted value after offsets, (runs, T, groups, replicates, agents)."""
+        rewards, survey = self._look_ahead(name, rollout, offsets)
+        worth = rewards + self.economy.discount_of(name) * self.values(name, survey)
+        draws = self.config.draws
+        return worth if self._ahead is None else worth.unflatten(1, (draws, -1)).mean(1)
+
+    def _look_ahead(self, name, rollout, offsets) -> tuple[Tensor, Tensor]:
+        """Rewards after offsets, and what the critic then sees; all draws' periods, one after the
+        other, where there are several."""
         actions = self.decide(rollout.states, offsets).actions
         states, shocks, draws = rollout.states, rollout.shocks, self.config.draws
         if self._ahead is not None:
@@ -252,9 +354,7 @@ class Probing(ActorCritic):
             actions = {role: again(x) for role, x in actions.items()}
         step = self.economy.step(states, actions, shocks)
         after = self.decide(step.state, {}, look_only=True).surveyed[name]
-        value = self.values(name, self.standardise_survey(name, after))
-        worth = step.rewards[name] + self.economy.discount_of(name) * value
-        return worth if self._ahead is None else worth.unflatten(1, (draws, -1)).mean(1)
+        return step.rewards[name], self.standardise_survey(name, after)
 
 
 def _signs(shape, **how) -> Tensor:

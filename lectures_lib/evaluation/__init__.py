@@ -9,6 +9,7 @@ from .information import InformationValue, value_of_information
 from .law_of_motion import LawOfMotion, law_of_motion
 from .long_run import burn_in
 from .moments import Estimate, Moments, ergodic_moments
+from .parts import SpendingErrors, spending_errors
 from .report import ReferenceBeaten, Report, RoleReport, evaluate
 from .simulation import best_fixed_action, initial_states, simulate
 
@@ -24,6 +25,7 @@ __all__ = [
     "ReferenceBeaten",
     "Report",
     "RoleReport",
+    "SpendingErrors",
     "best_fixed_action",
     "burn_in",
     "departure_gains",
@@ -36,5 +38,6 @@ __all__ = [
     "law_of_motion",
     "limit_cycle",
     "simulate",
+    "spending_errors",
     "value_of_information",
 ]
