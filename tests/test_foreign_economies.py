@@ -269,6 +269,10 @@ USES = {
         ],
         {"nothing moved": f"Gambler.*({STOCK})"},
     ),
+    "evaluation.error_bound": (
+        lambda e: [evaluation.error_bound(policy_of(e), e).mean],
+        dict.fromkeys(FOREIGN, "conditions_of is for a Planner or a Market"),
+    ),
     "evaluation.exploitability": (
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
@@ -311,7 +315,7 @@ NO_USE = {
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
-    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
+    "evaluation": "BestResponse Cycle DynamicAccuracy ErrorBound Estimate Exploitability InformationValue "
     "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
