@@ -315,8 +315,8 @@ NO_USE = {
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "Announcement ConvergenceError ForesightPath ImpreciseSolution Learnable "
     "LeastSquaresPath OutsideDomain PerceivedLaw RestPoint Solution SteadyState",
-    "evaluation": "BestResponse Cycle DynamicAccuracy ErrorBound Estimate Exploitability InformationValue "
-    "Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "evaluation": "BestResponse Cycle DynamicAccuracy ErrorBound Estimate Exploitability "
+    "InformationValue Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {
