@@ -194,6 +194,11 @@ class NetworkAgent(Agent):
         """Environment steps that an iteration takes in each run."""
         return self.config.groups * self.config.replicates * self.config.horizon
 
+    @property
+    def scales_move(self) -> bool:
+        """Whether what is seen now still enters the scales of inputs and rewards."""
+        return self.progress < self.config.settled or self.iteration == 0
+
     # ------------------------------------------------------------------ before an iteration
     def _prepare(self):
         c = self.config
