@@ -26,6 +26,8 @@ PROBING = ProbingConfig(policy_rate=2e-2, horizon=16, groups=4)
 COMMON = PPOConfig(policy_rate=1e-2, horizon=16, groups=4, paired_starts=True)
 # As for a planner's hundred households: short paths, and smaller steps.
 HUNDRED = replace(PROBING, replicates=4, horizon=8, policy_rate=1e-2)
+# The same with scales that settle.
+CERTIFIED = {"Probing": PROBING, "Probing, settled": replace(PROBING, settled=0.3)}
 #: On the author's path, where less precision will do, a third of the iterations.
 ITERATIONS, FEW_ITERATIONS, PATHS = 1500, 500, 64
 # Regimes beside which a learner is put, the one that it should be nearest to first.
@@ -110,6 +112,37 @@ def market(seeds=3, iterations=ITERATIONS):
         yield f"N = {n}, {kind.__name__}", judged(*agent, economy, EQUILIBRIA[n])
     for n in (2, 3, 5):
         yield f"N = {n}, references", references(Market(n), EQUILIBRIA[n], PATHS)
+
+
+def bounds(policy, economy, paths) -> dict[str, float]:
+    """Between what and what a departure gains, in per cent of consumption."""
+    gain, seconds = timed(exploitability, policy, economy, paths=paths, interval=True)
+    low, high = gain.interval
+    found = {
+        "gain": gain.gain,
+        "its_error": gain.standard_error,
+        "upper": gain.upper,
+        "upper_error": gain.upper_standard_error,
+        "low": low,
+        "high": high,
+        "ergodic_low": gain.ergodic_interval[0],
+        "ergodic_high": gain.ergodic_interval[1],
+    }
+    return {name: 100 * x for name, x in found.items()} | {"bounded_in": seconds}
+
+
+def certified(seeds=5, iterations=ITERATIONS):
+    """Intervals of exploitability: of rules that were learned, and of the solvers'."""
+    for n, paths in ((2, PATHS), (5, PATHS // 2)):
+        economy = Market(n)
+        for regime in EQUILIBRIA[2][:2] if n == 2 else EQUILIBRIA[n][:1]:
+            rule = solved(economy, regime).policy
+            yield f"N = {n}, {regime}", [{"seed": regime} | bounds(rule, economy, paths)]
+        for label, config in CERTIFIED.items():
+            agent, seconds = learn(Probing, economy, config, seeds, iterations)
+            how = {"steps": agent.steps, "seconds": seconds}
+            rows = [how | bounds(agent.policy[i], economy, paths) for i in range(seeds)]
+            yield f"N = {n}, {label}", [{"seed": i} | row for i, row in enumerate(rows)]
 
 
 def market_100(seeds=3, iterations=ITERATIONS):
@@ -269,6 +302,7 @@ PARTS = {
     f.__name__: f
     for f in (
         market,
+        certified,
         market_100,
         alone,
         atomistic,
