@@ -31,7 +31,7 @@ def row(economy, regime, known, how) -> dict[str, float]:
     }
     if known:
         exact = solve(economy, regime, "time iteration")
-        report = evaluate(solution.policy, economy, exact)
+        report = evaluate(solution.policy, economy, exact, paths=32)
         found["error"] = float(report.policy_error_mean)
     return found
 

@@ -110,13 +110,11 @@ def test_the_clairvoyant_comes_to_the_same_place_from_elsewhere(exact):
 
 
 @torch.no_grad()
-def test_without_a_maximum_there_is_no_bound(exact):
-    search = Search(exact, ALONE, "household", 0, 0, 8)
+def test_without_a_maximum_there_is_no_bound(monkeypatch):
+    monkeypatch.setattr("lectures_lib.evaluation.clairvoyant.ROUNDS", 1)
+    search = Search(FixedAction(ALONE, 0.15), ALONE, "household", 0, 0, 8)
     search.improve()
-    one = clairvoyant(search)
-    # Who is paid for having more wants no end of it.
-    one.last_worth = one.last_worth.abs() * 1e9
-    assert torch.isinf(one.excess()).all() or one.excess().mean() > 1
+    assert torch.isinf(clairvoyant(search).excess()).all()
 
 
 def test_without_an_interval_nothing_is_said_of_it(exact):
