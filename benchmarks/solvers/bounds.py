@@ -1,7 +1,7 @@
 """How wrong may a network reference be? Bounds of its rule's error from its Euler residuals.
 
 In `bounds_known` time iteration gives the exact rule, and the error of the network's rule with it.
-In `bounds` and `bounds_many` there are networks alone. Long paths of few economies, if there are many households.
+In `bounds` and `bounds_many` there are networks alone.
 """
 
 from __future__ import annotations
