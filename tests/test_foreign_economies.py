@@ -277,6 +277,10 @@ USES = {
         lambda e: [evaluation.spending_errors(policy_of(e), e, policy_of(e), paths=4).weighted],
         dict.fromkeys(FOREIGN, "nobody buys capital at a unit cost here"),
     ),
+    "evaluation.error_bound": (
+        lambda e: [evaluation.error_bound(policy_of(e), e).mean],
+        dict.fromkeys(FOREIGN, "conditions_of is for a Planner or a Market"),
+    ),
     "evaluation.exploitability": (
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
@@ -325,9 +329,9 @@ NO_USE = {
     "solvers": "Announcement CapitalLaw ConvergenceError ForesightPath ImpreciseSolution "
     "KrusellSmithSolution LawAccuracy Learnable LeastSquaresPath OutsideDomain PerceivedLaw "
     "RestPoint Solution SteadyState law_accuracy",
-    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "LawOfMotion Moments ReferenceBeaten Report RoleReport SpendingErrors departure_gains "
-    "limit_cycle",
+    "evaluation": "BestResponse Cycle DynamicAccuracy ErrorBound Estimate Exploitability "
+    "InformationValue LawOfMotion Moments ReferenceBeaten Report RoleReport SpendingErrors "
+    "departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {

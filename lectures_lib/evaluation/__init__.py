@@ -2,6 +2,7 @@
 
 from .accuracy import DynamicAccuracy, dynamic_accuracy
 from .best_response import BestResponse
+from .error_bound import ErrorBound, error_bound
 from .exploitability import Exploitability, exploitability
 from .finite import Cycle, departure_gains, limit_cycle
 from .impulse import impulse_response
@@ -17,6 +18,7 @@ __all__ = [
     "BestResponse",
     "Cycle",
     "DynamicAccuracy",
+    "ErrorBound",
     "Estimate",
     "Exploitability",
     "InformationValue",
@@ -31,6 +33,7 @@ __all__ = [
     "departure_gains",
     "dynamic_accuracy",
     "ergodic_moments",
+    "error_bound",
     "evaluate",
     "exploitability",
     "impulse_response",
