@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..markov import MarkovChain, require_positive_chain
+from ..autoregression import AutoRegression, require_productivity
+from ..markov import MarkovChain
 from ..parameters import require
 from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
@@ -30,8 +31,9 @@ class GrowthState(NamedTuple):
     Attributes
     ----------
     capital : Tensor, shape (*batch, 1)
-    aggregate : Tensor of int64, shape (*batch,)
-        Index into the values of productivity.
+    aggregate : Tensor, shape (*batch,)
+        Index into the values of productivity (int64), or its logarithm if that is an
+        AutoRegression.
     """
 
     capital: Tensor
@@ -62,7 +64,7 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
         Exponent of capital, in (0, 1).
     beta : float
         Discount factor, in (0, 1).
-    aggregate : MarkovChain
+    aggregate : MarkovChain or AutoRegression
         Productivity Z.
 
     Raises
@@ -73,7 +75,7 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
 
     alpha: float = 0.36
     beta: float = 0.96
-    aggregate: MarkovChain = field(
+    aggregate: MarkovChain | AutoRegression = field(
         default_factory=lambda: MarkovChain.symmetric((0.9, 1.1), stay=0.9)
     )
 
@@ -84,7 +86,7 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
     def __post_init__(self):
         require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
         require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
-        require_positive_chain("aggregate", self.aggregate)
+        require_productivity("aggregate", self.aggregate)
 
     @property
     def discount(self) -> float:

@@ -76,7 +76,7 @@ def _standardised(chain, index, like):
     return (level - mean) / max(spread**0.5, 1e-12)
 
 
-class _Network:
+class SmallNetwork:
     """Two layers of tanh units beside a linear term, its weights in one vector."""
 
     def __init__(self, inputs: int, width: int, generator: torch.Generator):
@@ -88,6 +88,9 @@ class _Network:
             drawn.append(0.3 * _normal((width,), generator))
         drawn.append(torch.zeros(width + 1 + inputs, dtype=torch.float64))
         self.weights = torch.cat(drawn)
+
+    def __repr__(self):
+        return f"{self.width} units"
 
     def _layers(self, x):
         n, w = self.inputs, self.width
@@ -143,7 +146,7 @@ class EulerNetworkPolicy:
         generator = seeded(seed)
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
-        self.network = _Network(inputs, width, generator)
+        self.network = SmallNetwork(inputs, width, generator)
         self.unit = economy.replacement(economy.efficient_capital)
         usual = torch.full_like(state.capital, economy.efficient_capital)
         first = torch.zeros_like(state.idiosyncratic)
@@ -153,7 +156,7 @@ class EulerNetworkPolicy:
         self.usual_cost = cost.mean()
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.network.width} units)"
+        return f"{type(self).__name__}({self.network!r})"
 
     def plan(self, state) -> Tensor:
         """The plan for each stock, shape (*batch, N, M)."""
