@@ -18,13 +18,12 @@ from ..markov import MarkovChain
 from ..parameters import require
 from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
-from .role import between
 
 # The world spends at most this share of its output on capital; in the steady state, a fifth.
 LARGEST_SPENDING = 0.75
 # Newton steps to the price of consumption. The function is convex, and the last two carry
 # derivatives of first and second order.
-STEPS, LAST_STEPS = 10, 2
+STEPS, LAST_STEPS = 5, 2
 # In float64, to the consumption that a welfare is worth.
 WELFARE_STEPS = 60
 
@@ -53,6 +52,13 @@ class InternationalShocks(NamedTuple):
     aggregate: Tensor
 
 
+def _growth(raw: Tensor, mean: float, relative: float) -> Tensor:
+    """Numbers between minus and plus a bound: the first's, and that of all others."""
+    bounds = torch.full_like(raw[..., :1, :], relative)
+    bounds[..., 0] = mean
+    return bounds * torch.tanh(raw)
+
+
 def _autoregression():
     return AutoRegression(0.95, 0.01, nodes=3)
 
@@ -70,9 +76,11 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     :math:`\bar c = A - \delta`, where with :math:`A = (1/\beta-1+\delta)/\alpha` capital is one.
     In these units equal weights are the Pareto weights :math:`\bar c^{1/\gamma_j}` of the
     literature, up to a common factor. The planner's marginal utility of the world's consumption is
-    everybody's, :math:`c_j^{-1/\gamma_j} = \lambda`, which divides consumption. An action is a
-    country's :math:`K_j'/K_j`. What all of them would cost beyond three quarters of the world's
-    output is cut, the same share of every country's purchases. Capital may be sold.
+    everybody's, :math:`c_j^{-1/\gamma_j} = \lambda`, which divides consumption. The first action is
+    the mean over countries of capital's growth :math:`g_j = K_j'/K_j - 1`, the others are
+    :math:`g_j - g_N`: how much to save, and where, which are of different sizes. What all would
+    cost beyond three quarters of the world's output is cut, the same share of every country's
+    purchases. Capital may be sold.
 
     Parameters
     ----------
@@ -88,9 +96,9 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
         Cost of adjustment, not negative.
     idiosyncratic, aggregate : AutoRegression or MarkovChain
         Productivity of a country, and of all.
-    largest_growth : float
-        By how much a country's capital may grow or shrink in a period, in (0, 0.5]. Raw actions of
-        zero keep capital, the middle of this range.
+    largest_growth, largest_difference : float
+        Bounds of the first action and of the others, in (0, 0.4]. Raw actions of zero keep all
+        capital as it is, the middle of these ranges.
 
     Raises
     ------
@@ -105,7 +113,8 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     kappa: float = 0.5
     idiosyncratic: AutoRegression | MarkovChain = field(default_factory=_autoregression)
     aggregate: AutoRegression | MarkovChain = field(default_factory=_autoregression)
-    largest_growth: float = 0.2
+    largest_growth: float = 0.05
+    largest_difference: float = 0.4
 
     State = InternationalState
     Shocks = InternationalShocks
@@ -118,8 +127,8 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "a number strictly between 0 and 1")
         require(0 <= self.kappa < 100, "kappa", self.kappa, "a number in [0, 100)")
-        growth = self.largest_growth
-        require(0 < growth <= 0.5, "largest_growth", growth, "a number in (0, 0.5]")
+        for name in ("largest_growth", "largest_difference"):
+            require(0 < getattr(self, name) <= 0.4, name, getattr(self, name), "in (0, 0.4]")
         for name in ("idiosyncratic", "aggregate"):
             require_productivity(name, getattr(self, name))
 
@@ -158,9 +167,9 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     @cached_property
     def roles(self):
         """One role, a planner alone, with an action for each country."""
-        n, growth = self.n_countries, self.largest_growth
-        ends = {"low": 1 - growth, "high": 1 + growth}
-        feasible = partial(between, **ends)
+        n, bounds = self.n_countries, (self.largest_growth, self.largest_difference)
+        feasible = partial(_growth, mean=bounds[0], relative=bounds[1])
+        ends = {"low": -max(bounds), "high": max(bounds)}
         seen = 2 * n + (not self._one_luck)
         return {"planner": Role(1, seen, n, team=True, to_physical=feasible, **ends)}
 
@@ -194,7 +203,8 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
             return log + gap / (terms.softmax(-1) * gamma).sum(-1)
 
         with torch.no_grad():
-            log = torch.zeros_like(target)
+            # Exact where all elasticities are equal.
+            log = -target / gamma.mean()
             for _ in range(STEPS - LAST_STEPS):
                 log = step(log)
         for _ in range(LAST_STEPS):
@@ -253,7 +263,7 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
             features.append(common.unsqueeze(-1))
         return {"planner": torch.cat(features, -1).unsqueeze(-2)}
 
-    def _growth(self, wanted: Tensor, state: InternationalState, output: Tensor) -> Tensor:
+    def _affordable(self, wanted: Tensor, state: InternationalState, output: Tensor) -> Tensor:
         """Net growth of capital that the world can pay for."""
         cost = self._spending(wanted, state).sum(-1)
         least = self._spending(torch.full_like(wanted, -self.delta), state).sum(-1)
@@ -269,9 +279,11 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     def transition(
         self, state: InternationalState, actions: Actions, shocks: InternationalShocks
     ) -> Step[InternationalState]:
-        """One period; `actions["planner"]` holds capital's growth factors (*batch, 1, countries)."""
-        output = self.output(state)
-        growth = self._growth(actions["planner"].squeeze(-2) - 1, state, output)
+        """One period; `actions["planner"]` holds mean and relative growth (*batch, 1, countries)."""
+        output, action = self.output(state), actions["planner"].squeeze(-2)
+        beyond = torch.cat([action[..., 1:], torch.zeros_like(action[..., :1])], -1)
+        wanted = action[..., :1] + beyond - beyond.mean(-1, keepdim=True)
+        growth = self._affordable(wanted, state, output)
         left = (output - self._spending(growth, state)).sum(-1)
         log_price = self.price(left / (self.n_countries * self.usual_consumption))
         consumption = (-self._elasticities(log_price) * log_price.unsqueeze(-1)).exp()

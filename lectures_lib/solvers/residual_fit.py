@@ -25,8 +25,9 @@ from .euler_network import SmallNetwork
 
 #: Units in each of the two hidden layers.
 WIDTH = 12
-# Residuals per round; rounds of training at most; Jacobians per round, and steps tried with each.
-RESIDUALS, ROUNDS, JACOBIANS, TRIALS = 900, 24, 4, 5
+# Residuals per round, at least, and for each weight; rounds at most; Jacobians per round, and steps
+# that are tried with each.
+RESIDUALS, PER_WEIGHT, ROUNDS, JACOBIANS, TRIALS = 900, 8, 24, 4, 5
 # By how much damping falls after a step that was one forward, and rises after one that was none.
 EASIER, HARDER, SMALLEST_DAMPING, LARGEST_DAMPING = 10.0, 4.0, 1e-15, 1e3
 # Periods between two rounds' states, and share of them that is fresh.
@@ -242,6 +243,7 @@ def fit_residuals(
     degree: int | None = None,
     tolerance: float = 1e-6,
     spread: float = 0.1,
+    stretch: float = 1.0,
     rounds: int = ROUNDS,
     width: int = WIDTH,
     seed: int = 0,
@@ -260,6 +262,9 @@ def fit_residuals(
     spread : float
         Half-width of the range around visited states to which it is fitted, in logs of stocks
         that are positive; more of it serves states that are seldom visited.
+    stretch : float
+        By how much real numbers that chance moves are larger in the states to which it is fitted
+        than in those visited, from 1 to 3.
     rounds : int
         At most; each has new states.
     width : int
@@ -293,16 +298,18 @@ def fit_residuals(
     require(polynomial, "degree", degree, "a whole number from 1 to 12, or None for networks")
     require(tolerance >= 0, "tolerance", tolerance, "a number that is not negative")
     require(0 <= spread <= 2, "spread", spread, "a number in [0, 2]")
+    require(1 <= stretch <= 3, "stretch", stretch, "a number from 1 to 3")
     require(rounds >= 1, "rounds", rounds, "at least 1")
     require(width >= 1, "width", width, "at least 1")
     policy = ResidualPolicy(economy, degree, width, seed)
     generator = seeded(seed)
-    batch = (math.ceil(RESIDUALS / len(policy.maps)),)
+    residuals = max(RESIDUALS, PER_WEIGHT * len(policy.weights))
+    batch = (math.ceil(residuals / len(policy.maps)),)
     state = economy.reset(batch, generator, torch.float64)
     damping, best, done = 1e-5, (math.inf, policy.weights), 0
     with progress_bar(rounds, "Euler residuals", show_progress) as bar:
         for done in range(1, rounds + 2):
-            sample = economy.perturb(state, generator, spread)
+            sample = _stretched(economy, economy.perturb(state, generator, spread), stretch)
             error = policy.residuals(sample)[0].abs().mean().item()
             if error < best[0]:
                 best = (error, policy.weights)
@@ -313,6 +320,13 @@ def fit_residuals(
             bar.update(1)
     policy.weights = best[1]
     return policy, done - 1
+
+
+def _stretched(economy, state, factor):
+    """The state with rarer luck."""
+    fields = economy.fields
+    names = [name for name in fields.moved_by("chance") if fields[name].domain == "real"]
+    return state._replace(**{name: factor * getattr(state, name) for name in names})
 
 
 def _fit(policy: ResidualPolicy, state, damping: float) -> float:
