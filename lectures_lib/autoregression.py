@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .markov import MarkovChain, require_positive_chain
+from .markov import require_positive_chain
 from .parameters import Parameters, require
 
 # A float32 draw may be zero, whose normal quantile is infinite: half of the smallest other draw.
@@ -69,6 +69,16 @@ class AutoRegression(Parameters):
     def spread(self) -> float:
         """Standard deviation of x under the stationary distribution."""
         return self.deviation / (1 - self.persistence**2) ** 0.5
+
+    @property
+    def low(self) -> float:
+        """A low x: two standard deviations below the middle."""
+        return -2 * self.spread
+
+    @property
+    def high(self) -> float:
+        """A high x: two standard deviations above the middle."""
+        return 2 * self.spread
 
     @property
     def mean(self) -> float:

@@ -161,8 +161,9 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     def _one_luck(self) -> bool:
         """Whether the sum of both log productivities is all that matters of them."""
         own, common = self.idiosyncratic, self.aggregate
-        both = isinstance(own, AutoRegression) and isinstance(common, AutoRegression)
-        return both and own.persistence == common.persistence
+        if isinstance(own, AutoRegression) and isinstance(common, AutoRegression):
+            return own.persistence == common.persistence
+        return False
 
     @cached_property
     def roles(self):
@@ -279,7 +280,7 @@ class InternationalCycle(Economy[InternationalState, InternationalShocks]):
     def transition(
         self, state: InternationalState, actions: Actions, shocks: InternationalShocks
     ) -> Step[InternationalState]:
-        """One period; `actions["planner"]` holds mean and relative growth (*batch, 1, countries)."""
+        """One period; `actions["planner"]` is mean and relative growth (*batch, 1, countries)."""
         output, action = self.output(state), actions["planner"].squeeze(-2)
         beyond = torch.cat([action[..., 1:], torch.zeros_like(action[..., :1])], -1)
         wanted = action[..., :1] + beyond - beyond.mean(-1, keepdim=True)

@@ -1,7 +1,7 @@
 """What a modeller who knows the mathematics of an economy does."""
 
 # Economies join by being registered: the order is that in which messages list them.
-from . import planner, growth, monopolist, market, trading_post, posted_prices  # noqa: F401, I001
+from . import planner, growth, monopolist, market, trading_post, posted_prices, international  # noqa: F401, I001
 from .commitment import Announcement, announced_prices
 from .domain import OutsideDomain
 from .euler import euler_residuals, marginal_values
@@ -17,6 +17,7 @@ from .markov_perfect import markov_perfect
 from .perfect_foresight import ForesightPath, RestPoint, perfect_foresight, rest_points
 from .piece import ConvergenceError
 from .regimes import conditions_of, regimes_of
+from .residual_fit import fit_residuals
 from .solution import ImpreciseSolution, Solution, solve
 from .steady_state import SteadyState, at_rest, steady_state, without_risk
 from .time_iteration import time_iteration
@@ -38,6 +39,7 @@ __all__ = [
     "conditions_of",
     "euler_residuals",
     "expected_fates",
+    "fit_residuals",
     "learnable",
     "least_squares",
     "marginal_values",

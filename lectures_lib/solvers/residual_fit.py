@@ -338,9 +338,7 @@ def _fit(policy: ResidualPolicy, state, damping: float) -> float:
         normal = jacobian.T @ jacobian
         ridge = torch.eye(len(normal), dtype=normal.dtype) * normal.diagonal().mean()
         for _ in range(TRIALS):
-            policy.weights = before - torch.linalg.solve(
-                normal + damping * ridge, jacobian.T @ now
-            )
+            policy.weights = before - torch.linalg.solve(normal + damping * ridge, jacobian.T @ now)
             # NaN, where plans make capital worthless, is no improvement either.
             new = policy.residuals(state)[0].detach().flatten()[sound]
             if new.square().sum() < now.square().sum():
