@@ -303,8 +303,8 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
-    "InformationMarket Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Rationing "
+    "economies": "AutoRegression Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
+    "InformationMarket InternationalCycle Market MarkovChain Matrix Monopolist Planner Policy PostedPrice Rationing "
     "Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from functools import reduce
 
 import torch
@@ -22,6 +23,7 @@ from ..parameters import require, seeded
 from ..progress import progress_bar
 from .euler import NoEulerEquation, in_regime, stock
 from .euler_network import SmallNetwork
+from .solution import ImpreciseSolution
 
 #: Units in each of the two hidden layers.
 WIDTH = 12
@@ -32,6 +34,8 @@ RESIDUALS, PER_WEIGHT, ROUNDS, JACOBIANS, TRIALS = 900, 8, 24, 4, 5
 EASIER, HARDER, SMALLEST_DAMPING, LARGEST_DAMPING = 10.0, 4.0, 1e-15, 1e3
 # Periods between two rounds' states, and share of them that is fresh.
 PERIODS, FRESH = 40, 0.2
+# Mean residual from which on a rule is none.
+LARGEST_ERROR = 0.01
 # Standard deviations of the initial distribution that polynomials take for one.
 REACH = 2.5
 
@@ -280,6 +284,11 @@ def fit_residuals(
     rounds : int
         Of fitting.
 
+    Warns
+    -----
+    ImpreciseSolution
+        If residuals stay large.
+
     Raises
     ------
     NoEulerEquation
@@ -319,6 +328,14 @@ def fit_residuals(
             state = _move_on(policy, state, generator)
             bar.update(1)
     policy.weights = best[1]
+    if not best[0] < LARGEST_ERROR:
+        warnings.warn(
+            f"Euler residuals of {type(economy).__name__} are {best[0]:.1e} on average: expected "
+            f"less than {LARGEST_ERROR}. Try another seed, networks (degree=None) or a lower "
+            "degree, from which first steps do not lead as far.",
+            ImpreciseSolution,
+            stacklevel=2,
+        )
     return policy, done - 1
 
 
