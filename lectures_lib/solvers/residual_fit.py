@@ -194,21 +194,21 @@ class ResidualPolicy:
         Other than there, both may be differentiated.
         """
         economy, name = self.economy, stock(self.economy)
-        size = len(economy.fields[name].shape)
+        batch = economy.zeros(state).shape
         with torch.enable_grad():
             # Copies, so that actions do not depend on the copy of the stocks.
             k, a = getattr(state, name).clone(), actions[self.name].clone()
             k, a = (x if x.requires_grad else x.requires_grad_() for x in (k, a))
             luck = economy.no_luck(state)
             step = economy.step(state._replace(**{name: k}), {self.name: a}, luck)
-            following = getattr(step.state, name).flatten(-size)
+            following = getattr(step.state, name).reshape(*batch, -1)
 
             def slopes(x):
                 # Different states do not meet, so that their derivatives come at once.
                 found = torch.autograd.grad(
                     x.sum(), (k, a), create_graph=True, materialize_grads=True
                 )
-                return found[0].flatten(-size), found[1].flatten(-2)
+                return found[0].reshape(*batch, -1), found[1].flatten(-2)
 
             r_k, r_a = slopes(step.rewards[self.name])
             rows = [slopes(x) for x in following.unbind(-1)]
