@@ -210,6 +210,10 @@ USES = {
         lambda e: [torch.tensor(solvers.conditions_of(e, regime_of(e)).cost)],
         NOT_FOR,
     ),
+    "solvers.fit_residuals": (
+        lambda e: [solvers.fit_residuals(e, rounds=1, tolerance=9.0)[1]],
+        NO_STOCK,
+    ),
     "solvers.time_iteration": (lambda e: [solvers.time_iteration(e, regime_of(e))[1]], NOT_FOR),
     "solvers.markov_perfect": (lambda e: [solvers.markov_perfect(e).iterations], NOT_FOR),
     "solvers.at_rest": (
@@ -319,10 +323,10 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
-    "InformationMarket KrusellSmith Market MarkovChain Matrix Monopolist Planner Policy "
-    "PostedPrice Rationing Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost "
-    "TwoStep",
+    "economies": "AutoRegression Bertrand BrockMirman BrokenRules Externality Field Fields "
+    "GameTables InformationMarket InternationalCycle KrusellSmith Market MarkovChain Matrix "
+    "Monopolist Planner Policy PostedPrice Rationing Role Sight SimultaneousPrice Step Tables "
+    "TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",

@@ -106,7 +106,7 @@ class EulerNetworkPolicy:
         self.usual_cost = cost.mean()
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.network.width} units)"
+        return f"{type(self).__name__}({self.network!r})"
 
     def plan(self, state) -> Tensor:
         """The plan for each stock, shape (*batch, N, M)."""

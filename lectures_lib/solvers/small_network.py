@@ -36,6 +36,9 @@ class SmallNetwork:
         drawn.append(torch.zeros(width + 1 + inputs, dtype=torch.float64))
         self.weights = torch.cat(drawn)
 
+    def __repr__(self):
+        return f"{self.width} units"
+
     def _layers(self, x):
         n, w = self.inputs, self.width
         first, b1, second, b2, last, bias, linear = self.weights.to(x).split(
