@@ -24,8 +24,8 @@ from .published import HOUSEHOLDS, realised_residuals
 from .standard import CALIBRATIONS, DEFAULT, gini, tested
 
 #: Few returns to the beginning, because the long run is where decisions matter; whole returns of
-#: sixteen periods, because own capital matters for hundreds; many small steps of the critic; and inputs whose scale forgets
-#: how poor beginners made themselves.
+#: sixteen periods, because own capital matters for hundreds; many small steps of the critic; and
+#: inputs whose scale forgets how poor beginners made themselves.
 CONFIG = ProbingConfig(
     groups=2,
     replicates=4,
@@ -39,6 +39,8 @@ CONFIG = ProbingConfig(
 #: Households that learn, and households of each date at which a rule is judged.
 LEARN, JUDGE = 50, 500
 ITERATIONS = 1_000
+#: Periods of the tested path that are stored for a figure.
+SHOWN = slice(0, 1_000, 4)
 #: Quantiles of the distribution of capital.
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 
@@ -73,7 +75,7 @@ def errors(policy, economy) -> dict[str, float]:
     }
 
 
-def led(policy, economy) -> dict[str, float]:
+def led(policy, economy) -> dict:
     """Den Haan's errors of the law that a rule brings about, and how far it leads from the exact
     one under the same shocks."""
     found = law_of_motion(policy, economy, PERIODS, BURN, ESTIMATED, continuum=True)
@@ -85,6 +87,7 @@ def led(policy, economy) -> dict[str, float]:
         "mean gap, %": float(gap.mean()),
         "largest gap, %": float(gap.max()),
         "s.d. ratio": float(np.log(found.capital).std() / np.log(exact).std()),
+        "path": found.capital[SHOWN].tolist(),
     }
 
 
@@ -97,25 +100,15 @@ def rows(economy, seeds, **how):
 
 
 def learned(seeds=range(5)):
-    """Seeds 0 to 4."""
+    """Seeds 0 to 4, and where the exact rule leads."""
+    exact = solved(DEFAULT).tested
+    yield "exact", {"path": exact["capital"][SHOWN].tolist()}
     yield "Probing", list(rows(DEFAULT, seeds))
 
 
 def more(seeds=range(5, 10)):
     """Five seeds more: is any of them stuck?"""
     yield "Probing", list(rows(DEFAULT, seeds))
-
-
-def path(seeds=range(2)):
-    """A thousand periods of mean capital by the first seeds' rules, and by the exact one."""
-    policy, _ = taught(DEFAULT, seeds)
-    exact = solved(DEFAULT).tested
-    yield "exact", exact["capital"][:1000:4].tolist()
-    yield "aggregate", exact["aggregate"][:1000:4].tolist()
-    for i, seed in enumerate(seeds):
-        how = (PERIODS, BURN, ESTIMATED)
-        found = law_of_motion(policy[i], DEFAULT, *how, continuum=True)
-        yield f"seed {seed}", found.capital[:1000:4].tolist()
 
 
 def at_rest(rule, economy) -> dict[str, float]:
@@ -163,4 +156,4 @@ def rival(seeds=range(3)):
     yield "Probing", found
 
 
-PARTS = {"learned": learned, "more": more, "aiyagari": aiyagari, "rival": rival, "path": path}
+PARTS = {"learned": learned, "more": more, "aiyagari": aiyagari, "rival": rival}
