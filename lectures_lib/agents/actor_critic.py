@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..economies.base import map_state
 from ..networks import MLP, RunningScale
+from ..parameters import require
 from .losses import demean, lambda_returns
 from .network_agent import NetworkAgent, descend, sum_of_run_means
 
@@ -68,13 +69,14 @@ class _Networks(nn.Module):
         self.average = MLP(layers, streams, separate=own)
         self.average.load_state_dict(self.actor.state_dict())
         self.critic = MLP((surveyed.inputs, *config.hidden, 1), streams, separate=critic_own)
-        self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size)
+        memory = config.scale_memory
+        self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size, memory)
         self.critic_scale = (
-            RunningScale(runs, surveyed.inputs, device, surveyed.second_moments, size)
+            RunningScale(runs, surveyed.inputs, device, surveyed.second_moments, size, memory)
             if config.central_critic
             else self.scale
         )
-        self.reward_scale = RunningScale(runs, 1, device)
+        self.reward_scale = RunningScale(runs, 1, device, memory=memory)
 
 
 class ActorCritic(NetworkAgent):
@@ -96,6 +98,9 @@ class ActorCritic(NetworkAgent):
 
     def make_networks(self, role, seen, surveyed):
         """A role's actor, its running average, and its critic."""
+        batches = self.config.critic_batches
+        few = f"at most {role.n_agents}, the number of agents of a role"
+        require(batches <= role.n_agents, "critic_batches", batches, few)
         return _Networks(role, self.config, self.streams, self.device, seen, surveyed)
 
     # ------------------------------------------------------------------ an iteration
@@ -189,11 +194,12 @@ class ActorCritic(NetworkAgent):
         c = self.config
         with torch.no_grad():
             targets = {n: self.returns(n, rollout) for n in rollout.rewards}
-        for _ in range(c.critic_epochs):
+        for batch in range(c.critic_epochs * c.critic_batches):
+            part = slice(batch % c.critic_batches, None, c.critic_batches)
             loss: Tensor | float = 0.0
             for name, target in targets.items():
-                values = self.values(name, rollout.surveys[name][:, :-1])
-                error = (values - target) / self._value_scale[name]
+                values = self.values(name, rollout.surveys[name][:, :-1, :, :, part])
+                error = (values - target[..., part]) / self._value_scale[name]
                 if c.difference_critic:
                     error = demean(error, dim=3)
                 loss = loss + sum_of_run_means(error.square())

@@ -32,7 +32,10 @@ class ActorCriticConfig(Parameters):
     final_rate: float = 0.02
     """Share of both rates that is left at the end of a cosine schedule."""
     critic_epochs: int = 3
-    """Full-batch steps on the critic per iteration."""
+    """Rounds of steps on the critic per iteration."""
+    critic_batches: int = 1
+    """Parts into which a role's agents are divided for the critic: a round takes one step on each.
+    With many agents small batches teach a critic more in the same time."""
     warm_up: int = 20
     """Iterations at the start in which only the critic learns."""
     average: float = 0.98
@@ -67,9 +70,15 @@ class ActorCriticConfig(Parameters):
     """Size that a population's second moments are given, beside one for all other inputs. What
     agents do depends on them far less than on means (Krusell and Smith 1998), and in a large
     population they move by chance alone; at full size a hundred households learn worse."""
+    scale_memory: int = 0
+    """Of how many iterations the scales of inputs and rewards keep the memory, of all if zero. A
+    beginner may lead an economy to where it never returns; inputs whose scale remembers that hardly
+    move in the long run."""
 
     def __post_init__(self):
         require_not_negative(self)
+        memory = self.scale_memory
+        require(memory != 1, "scale_memory", memory, "zero, or some iterations")
         sizes = all(n >= 1 for n in self.hidden)
         require(sizes, "hidden", self.hidden, "whole numbers of at least 1")
         require(
@@ -78,7 +87,9 @@ class ActorCriticConfig(Parameters):
         enter_names(self, "cartel")
         enter_multiples(self, "relative_rates")
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
-        for name in ("groups", "replicates", "horizon"):
+        one = self.critic_batches == 1 or self.shared
+        require(one, "critic_batches", self.critic_batches, "1 unless shared=True")
+        for name in ("groups", "replicates", "horizon", "critic_batches"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("lam", "average", "settled", "restart", "final_rate"):
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")

@@ -29,12 +29,16 @@ NOTHING = 1e-7
 
 
 def saving_share(raw: Tensor) -> Tensor:
-    """A share of resources: a line through one half, cut where nothing or all is saved.
+    """A share of resources, one half at zero: what is eaten falls at a constant rate, from all.
 
-    A squashed share would come near zero and never be zero, but who is short of money saves
-    nothing at all (chapter *How to impose constraints*).
+    A step of the raw action changes consumption by the same per cent, whether it is nearly all of
+    resources or a thirtieth of them: a line in the share would have to be a hundred times as
+    precise for the rich. And who is short of money saves nothing at all, for which a squashed share
+    would come near zero and never be zero (chapter *How to impose constraints*).
     """
-    return (0.5 + raw / 4).clamp(0.0, LARGEST_SHARE)
+    # Beyond minus one nothing is saved anyhow, and an exponential would outgrow all numbers.
+    eaten = (-raw.clamp_min(-1.0)).exp() / 2
+    return (1 - eaten).clamp(0.0, LARGEST_SHARE)
 
 
 class FactorPrices(NamedTuple):

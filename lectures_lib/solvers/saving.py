@@ -7,6 +7,7 @@ loops are in :mod:`lectures_lib.solvers.incomplete_markets`.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ..economies import KrusellSmith
 from ..economies.capital import CapitalState
+from ..economies.crowds import CrowdState
 from ..economies.play import Policy, in_actions
 from .capital_law import CapitalLaw
 from .piece import ConvergenceError
@@ -169,6 +171,29 @@ class Households:
             f"households' rule has not been found in {MAX_STEPS:,} steps: its last change was "
             f"{gap.max():.1e} of consumption, more than {TOLERANCE:.0e}."
         )
+
+    @torch.no_grad()
+    def tabulated(self, policy: Policy) -> SavingRule:
+        """Any policy on the grid, learned or not: with it, a continuum can be followed.
+
+        Parameters
+        ----------
+        policy : callable
+            Of one run; it takes states of massless households. Who sees how unequally capital is
+            distributed sees a crowd whose members all own the mean.
+        """
+        states, means = len(self.economy.aggregate), len(self.means)
+        massless = _sized(self.economy, len(self.own), True)
+        act = policy.on(massless) if hasattr(policy, "on") else policy
+        own = torch.as_tensor(self.own).expand(means, -1).unsqueeze(-1)
+        crowd = torch.as_tensor(np.exp(self.means))[:, None, None].expand_as(own)
+        saved = np.empty((states, 2, means, len(self.own)))
+        for z, e in itertools.product(range(states), range(2)):
+            work = torch.full((means, len(self.own)), e)
+            state = CrowdState(own, crowd, work, torch.full((means,), z))
+            share = in_actions(massless, act(state))["household"].squeeze(-1).double()
+            saved[z, e] = (share * massless.resources(state)).numpy()
+        return SavingRule(self.economy, self.own, self.means, saved)
 
     def everybody(self, z: int) -> np.ndarray:
         """A histogram (2, cells) in which all own the efficient capital, in an aggregate state."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import stored
-from benchmarks.krusell_smith import published, standard
+from benchmarks.krusell_smith import learned, published, standard
 from lectures_lib.economies import KrusellSmith
 from lectures_lib.solvers import solve
 
@@ -36,3 +36,23 @@ def test_a_small_residual_of_realised_returns_is_luck():
     # They own more than a boom without end would lead to.
     law = STORED["solved"]["jax-marl-bc"]
     assert theirs["mean capital"] > np.exp(law["a good"] / (1 - law["b good"]))
+
+
+def test_a_learned_rule_is_judged_where_the_exact_one_has_no_errors():
+    economy = standard.DEFAULT
+
+    class Known:
+        """The exact rule, which serves any number of households."""
+
+        def on(self, economy):
+            return exact(standard.DEFAULT).policy
+
+        def __call__(self, state, moved=None):
+            return exact(standard.DEFAULT).policy(state)
+
+    found = learned.errors(Known(), economy) | learned.led(Known(), economy)
+    assert found["policy error, %"] < 1e-6
+    assert found["largest gap, %"] < 1e-6
+    row = STORED["solved"]["Den Haan, Judd and Juillard"]
+    assert found["mean Euler residual, %"] == pytest.approx(100 * row["mean Euler residual"], 1e-2)
+    assert found["largest error, %"] == pytest.approx(row["largest error, %"], rel=1e-2)

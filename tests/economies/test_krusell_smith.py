@@ -252,3 +252,17 @@ def test_too_many_outcomes_are_refused_with_the_way_out():
     economy = KrusellSmith(12)
     with pytest.raises(ValueError, match=r"8,192 combinations.*sampled_outcomes"):
         economy.outcomes(economy.reset((1,), generator()))
+
+
+def test_a_step_of_the_raw_action_changes_consumption_by_a_constant_rate():
+    raw = torch.tensor([0.0, 0.5, 3.0, 3.5], dtype=torch.float64)
+    eaten = 1 - saving_share(raw)
+    assert eaten[0] == 0.5
+    assert (eaten[1] / eaten[0]).log().item() == pytest.approx(-0.5)
+    assert (eaten[3] / eaten[2]).log().item() == pytest.approx(-0.5)
+    # All is eaten from one amount on, and nothing else is found far beyond.
+    far = torch.tensor([-0.7, -5.0, -1e4], requires_grad=True)
+    share = saving_share(far)
+    assert share.tolist() == [0.0, 0.0, 0.0]
+    share.sum().backward()
+    assert far.grad.tolist() == [0.0, 0.0, 0.0]

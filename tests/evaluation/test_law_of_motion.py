@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from lectures_lib.economies import FixedAction, KrusellSmith, Planner
 from lectures_lib.evaluation import law_of_motion
@@ -40,6 +41,27 @@ def test_a_sample_of_households_has_the_law_of_the_continuum():
         assert ours == pytest.approx(theirs, abs=5e-4)
     assert found.accuracy.largest < 0.01
     assert "Den Haan's errors: 0." in str(found) and "R2 0.999" in str(found)
+
+
+def test_a_continuum_that_follows_the_exact_rule_is_the_solutions_own():
+    solution = solve(KrusellSmith())
+    where = {"periods": 10_000, "first": 1_000, "seed": 1, "continuum": True}
+    found = law_of_motion(solution, KrusellSmith(), **where)
+    assert found.capital == pytest.approx(solution.tested["capital"], rel=1e-9)
+    assert found.law.slopes == pytest.approx(solution.law.slopes, abs=1e-5)
+    assert found.accuracy.largest == pytest.approx(solution.accuracy.largest, rel=1e-2)
+
+
+def test_a_rule_far_from_the_exact_one_can_have_a_perfect_law():
+    """All save the same share, so that the mean alone decides: no test of laws finds a fault."""
+
+    def constant(state):
+        return {"household": torch.full_like(state.capital, 0.92)}
+
+    found = law_of_motion(constant, ECONOMY, 500, 100, continuum=True)
+    exact = solve(KrusellSmith()).accuracy
+    assert found.accuracy.largest < exact.largest
+    assert found.capital.mean() < 0.9 * ECONOMY.efficient_capital
 
 
 def test_what_has_no_law_is_refused(as_runs):
