@@ -183,7 +183,7 @@ class Households:
             distributed sees a crowd whose members all own the mean.
         """
         states, means = len(self.economy.aggregate), len(self.means)
-        massless = _sized(self.economy, len(self.own), True)
+        massless = of_size(self.economy, len(self.own), True)
         act = policy.on(massless) if hasattr(policy, "on") else policy
         own = torch.as_tensor(self.own).expand(means, -1).unsqueeze(-1)
         crowd = torch.as_tensor(np.exp(self.means))[:, None, None].expand_as(own)
