@@ -162,6 +162,9 @@ def _(economy, regime, method, domain):
     require_no_choice(economy, None, domain)
     regime = resolve_regime(economy, regime)
     if method == "network":
+        # Where mean capital does not move, it is not seen how it would.
+        shocks = "'time iteration' where there are no aggregate shocks"
+        require(len(economy.aggregate) > 1, "method", method, shocks)
         return solution_of_network(*saving_network(economy))
     find = solve_with_law if len(economy.aggregate) > 1 else solve_at_rest
     law, rule, iterations = find(Households(economy))

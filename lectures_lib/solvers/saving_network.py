@@ -50,6 +50,8 @@ FIRST_SLOPE = 4.0
 def points(economy: KrusellSmith, capital, employed, aggregate, log_mean):
     """What households see, have and get, each at a mean of its own; arguments have one shape.
 
+    The network sees means in its range, and the end of it for those beyond.
+
     Returns
     -------
     features : Tensor, shape (*batch, 4)
@@ -58,8 +60,6 @@ def points(economy: KrusellSmith, capital, employed, aggregate, log_mean):
         What a unit of capital returns.
     """
     unit = economy.efficient_capital
-    low, high = (math.log(x * unit) for x in (LOWEST_MEAN, HIGHEST_MEAN))
-    log_mean = log_mean.clamp(low, high)
     prices = economy.prices(log_mean.exp().unsqueeze(-1), aggregate)
     earned = economy.earnings(employed.unsqueeze(-1), aggregate, prices.wage).squeeze(-1)
     gross = 1 - economy.delta + prices.rent.squeeze(-1)
@@ -68,16 +68,23 @@ def points(economy: KrusellSmith, capital, employed, aggregate, log_mean):
         resources.clamp_min(NOTHING).log() - math.log(unit),
         2.0 * employed - 1,
         standardised(economy.aggregate, aggregate, capital),
-        10 * (log_mean - math.log(unit)),
+        10 * _in_range(log_mean - math.log(unit)),
     ]
     return torch.stack(features, -1), resources, gross
+
+
+def _in_range(log: Tensor) -> Tensor:
+    """Logarithms of means, in units of the efficient capital, that are cut at the range's ends."""
+    return log.clamp(math.log(LOWEST_MEAN), math.log(HIGHEST_MEAN))
 
 
 class SavingNetwork:
     """What households save, by a network: the policy of a solution.
 
     Its output is the logarithm of what a household would eat if it could borrow, relative to a
-    straight line in resources. This is smooth where saving has a kink.
+    straight line in resources. This is smooth where saving has a kink. It takes any number of
+    households. Who could own more than :data:`MOST` eats the rest, and a mean beyond its range is
+    seen as the end of it.
 
     Parameters
     ----------
@@ -209,7 +216,10 @@ class _Sample:
         saved = policy.saved(plan, resources)
         crowd_features, crowd_resources, _ = self._here(self.crowd, self.at_work)
         crowd, crowd_plan = planned(crowd_features, crowd_resources)
+        unit = math.log(e.efficient_capital)
         log_mean = policy.saved(crowd_plan, crowd_resources).mean(-1, keepdim=True).log()
+        # A rule that has learned little may lead anywhere.
+        log_mean = unit + _in_range(log_mean - unit)
         mean = log_mean.detach().expand_as(saved).clone().requires_grad_(slopes)
         moves = torch.tensor(e.aggregate.transition, dtype=torch.float64)[self.aggregate]
         chances = torch.tensor(e.chances, dtype=torch.float64)[self.aggregate]

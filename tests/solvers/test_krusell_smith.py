@@ -261,6 +261,11 @@ def test_an_unknown_method_and_a_domain_are_refused(asked):
         solve(ECONOMY, **asked)
 
 
+def test_a_network_needs_aggregate_shocks():
+    with pytest.raises(ValueError, match="'time iteration' where there are no aggregate shocks"):
+        solve(ECONOMY.without_aggregate_shocks(), method="network")
+
+
 def test_an_unknown_regime_is_refused():
     with pytest.raises(ValueError, match="knows \\('competitive',\\)"):
         solve(ECONOMY, regime="planner")
