@@ -82,6 +82,16 @@ class MarkovChain(Parameters):
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def low(self) -> int:
+        """Index of the lowest level."""
+        return 0
+
+    @property
+    def high(self) -> int:
+        """Index of the highest level."""
+        return len(self) - 1
+
     @cached_property
     def is_ergodic(self) -> bool:
         """Whether there is one stationary distribution, to which every beginning leads."""

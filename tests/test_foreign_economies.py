@@ -210,6 +210,10 @@ USES = {
         lambda e: [torch.tensor(solvers.conditions_of(e, regime_of(e)).cost)],
         NOT_FOR,
     ),
+    "solvers.fit_residuals": (
+        lambda e: [solvers.fit_residuals(e, rounds=1, tolerance=9.0)[1]],
+        NO_STOCK,
+    ),
     "solvers.time_iteration": (lambda e: [solvers.time_iteration(e, regime_of(e))[1]], NOT_FOR),
     "solvers.markov_perfect": (lambda e: [solvers.markov_perfect(e).iterations], NOT_FOR),
     "solvers.at_rest": (
@@ -273,6 +277,14 @@ USES = {
         ],
         {"nothing moved": f"Gambler.*({STOCK})"},
     ),
+    "evaluation.spending_errors": (
+        lambda e: [evaluation.spending_errors(policy_of(e), e, policy_of(e), paths=4).weighted],
+        dict.fromkeys(FOREIGN, "nobody buys capital at a unit cost here"),
+    ),
+    "evaluation.error_bound": (
+        lambda e: [evaluation.error_bound(policy_of(e), e).mean],
+        dict.fromkeys(FOREIGN, "conditions_of is for a Planner or a Market"),
+    ),
     "evaluation.exploitability": (
         lambda e: [evaluation.exploitability(policy_of(e), e, paths=64).gain],
         TEAM,
@@ -311,18 +323,19 @@ USES = {
 }
 #: Public names that are given no economy, or are what a use above returns or takes.
 NO_USE = {
-    "economies": "Bertrand BrockMirman BrokenRules Externality Field Fields GameTables "
-    "InformationMarket KrusellSmith Market MarkovChain Matrix Monopolist Planner Policy "
-    "PostedPrice Rationing Role Sight SimultaneousPrice Step Tables TooManyOutcomes TradingPost "
-    "TwoStep",
+    "economies": "AutoRegression Bertrand BrockMirman BrokenRules Externality Field Fields "
+    "GameTables InformationMarket InternationalCycle KrusellSmith Market MarkovChain Matrix "
+    "Monopolist Planner Policy PostedPrice Rationing Role Sight SimultaneousPrice Step Tables "
+    "TooManyOutcomes TradingPost TwoStep",
     "agents": "ActorCritic ActorCriticConfig Agent AnalyticConfig DQNConfig GreedyPolicy History "
     "IMPALAConfig NetworkAgent NetworkPolicy NotFinite PPOConfig ProbingConfig QLearningConfig "
     "QMIXConfig Replay SACConfig TablePolicy TrainingDiverged VDNConfig",
     "solvers": "Announcement CapitalLaw ConvergenceError ForesightPath ImpreciseSolution "
     "KrusellSmithSolution LawAccuracy Learnable LeastSquaresPath OutsideDomain PerceivedLaw "
     "RestPoint Solution SteadyState law_accuracy",
-    "evaluation": "BestResponse Cycle DynamicAccuracy Estimate Exploitability InformationValue "
-    "LawOfMotion Moments ReferenceBeaten Report RoleReport departure_gains limit_cycle",
+    "evaluation": "BestResponse Cycle DynamicAccuracy ErrorBound Estimate Exploitability "
+    "InformationValue LawOfMotion Moments ReferenceBeaten Report RoleReport SpendingErrors "
+    "departure_gains limit_cycle",
     "interop": "ModelPolicy",
 }
 ROOMS = {

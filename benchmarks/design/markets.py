@@ -19,13 +19,13 @@ from functools import cache
 
 import torch
 
-from benchmarks.harness import CALIBRATIONS, rounded, solved, swept, timed
-from benchmarks.sellers.posted_prices import LOOKS, PERIODS, WALK, gains
+from benchmarks.harness import CALIBRATIONS, rounded, solved, swept
+from benchmarks.sellers.posted_prices import LATE, PERIODS, Watch, gains, learned, rest
 from benchmarks.sellers.trading_post import PROBES
 from lectures_lib.agents import PPO, PPOConfig, Probing
 from lectures_lib.economies import Market, Rationing, SimultaneousPrice, map_state
 from lectures_lib.evaluation import evaluate
-from lectures_lib.solvers import at_rest, without_risk
+from lectures_lib.solvers import without_risk
 
 LEARNERS = {PPO: PPOConfig.sellers(), Probing: PROBES}
 ITERATIONS, HALF = {PPO: 2000, Probing: 1500}, {PPO: 1000, Probing: 750}
@@ -35,45 +35,22 @@ LOW, HIGH, FEE = 0.8, 1.6, 0.1
 STARTS = 6
 
 
-class Watch:
-    """What is traded while policies learn: a path that goes on from look to look."""
+class TradeWatch(Watch):
+    """What is traded while policies learn."""
 
-    def __init__(self, economy, runs):
-        self.economy, self.seconds = economy, 0.0
-        self.state = economy.reset((runs,), torch.Generator())
-        self.looks: list[dict[str, list[float]]] = []
-
-    @torch.no_grad()
-    def walk(self, policy, periods):
-        """Go on for so many periods, and note what the last of them was like."""
-        for _ in range(periods):
-            actions = policy(self.state)
-            step = self.economy.step(self.state, actions, self.economy.no_luck(self.state))
-            self.state = step.state
+    def noted(self, step):
+        """What is traded on average, at what price and for which share of output."""
         info, e = step.info, self.economy
         got = info["investment"].sum(-2)
-        look = {
+        seen = {
             "relative": step.state.capital.mean((-1, -2)) / e.efficient_capital,
             "markup": (info["price"] / (e.phi * got)).mean(-1),
             "paid": info["saving_share"].mean(-1),
         }
         if "orders" in info:
-            look["ordered"], look["offered"] = (
-                (info[x] / got).mean(-1) for x in ("orders", "offers")
-            )
-        self.looks.append({name: x.tolist() for name, x in look.items()})
-
-    def __call__(self, agent):
-        """Look at an agent that is learning."""
-        _, seconds = timed(self.walk, agent.policy, WALK)
-        self.seconds += seconds
-
-
-def rest(economy) -> tuple[float, float]:
-    """Capital and markup at which Markov-perfect equilibrium rests."""
-    found = at_rest(economy, solved(economy, "markov perfect").policy)
-    total = economy.n_households * found.investment
-    return found.capital, found.price / (economy.phi * total)
+            for name, of in (("ordered", "orders"), ("offered", "offers")):
+                seen[name] = (info[of] / got).mean(-1)
+        return seen
 
 
 @torch.no_grad()
@@ -100,14 +77,8 @@ def competition(calibration):
 def cell(kind, economy, calibration, learner, iterations, config, seeds):
     """Learn, and say for each seed what has come of it."""
     economy = without_risk(economy)
-    agent = learner(economy, seeds=seeds, device="cpu", config=config)
-    watch, steps = Watch(economy, len(seeds)), iterations * agent.steps_per_iteration
-    every = iterations // LOOKS
-    _, seconds = timed(
-        agent.learn, steps, callback=watch, callback_every=every, show_progress=False
-    )
-    watch.walk(agent.policy, PERIODS)
-    last, late = watch.looks[-1], watch.looks[-(LOOKS // 4) - 2]
+    agent, watch, seconds = learned(economy, learner, config, iterations, seeds, TradeWatch)
+    last, late = watch.looks[-1], watch.looks[LATE]
     centre = [x * economy.efficient_capital for x in last["relative"]]
     roles = [name for name in ("firm", "household") if name in economy.roles]
     gained = {role: gains(economy, agent.policy, role, centre) for role in roles}
@@ -123,7 +94,7 @@ def cell(kind, economy, calibration, learner, iterations, config, seeds):
         row["moved_late"] = 100 * (row["markup"] / late["markup"][i] - 1)
         row["welfare"] = 100 * (worth[i].item() - 1)
         row |= {f"{role}_gain": gained[role][i] for role in roles}
-        row |= {"steps": agent.steps, "seconds": seconds - watch.seconds}
+        row |= {"steps": agent.steps, "seconds": seconds}
         for name in last:
             row[f"path_of_{name}"] = rounded(look[name][i] for look in watch.looks)
         rows.append(row)

@@ -14,8 +14,16 @@ import torch
 from benchmarks.harness import timed
 from lectures_lib.economies import KrusellSmith, MarkovChain
 from lectures_lib.solvers import CapitalLaw, law_accuracy, solve
-from lectures_lib.solvers.krusell_smith import BURN, PERIODS, TESTED, solve_with_law
+from lectures_lib.solvers.krusell_smith import (
+    BURN,
+    HOUSEHOLDS,
+    PERIODS,
+    TESTED,
+    solution_of_network,
+    solve_with_law,
+)
 from lectures_lib.solvers.saving import Households, aggregate_path
+from lectures_lib.solvers.saving_network import saving_network
 
 #: Den Haan, Judd and Juillard (2010); Krusell and Smith (1998), without benefits and in their units
 #: of labour; and the one of github.com/danmonuni/jax-marl-bc, of less patient households.
@@ -81,6 +89,41 @@ def solved():
                 "seconds": seconds,
             },
         )
+
+
+def network(seeds: int = 3):
+    """A network on Euler residuals, of households who believe in no law, and the standard method.
+
+    Errors of consumption are those of households on the standard method's tested path.
+    """
+    for name, economy in CALIBRATIONS.items():
+        exact = solve(economy)
+        yield name, [_by_network(exact, s) for s in range(seeds if economy == DEFAULT else 1)]
+
+
+@torch.no_grad()
+def _by_network(exact, seed):
+    (policy, _), seconds = timed(saving_network, exact.economy, seed=seed)
+    found, state = solution_of_network(policy), exact.sample(HOUSEHOLDS)
+    shares = (rule(state)["household"] for rule in (policy, exact.policy))
+    apart = 100 * ((1 - next(shares)) / (1 - next(shares)) - 1).abs()
+    capital, residual = found.tested["capital"], found.residual["long run"]
+    gap = 100 * np.abs(capital / exact.tested["capital"] - 1)
+    return (
+        {"seed": seed}
+        | coefficients(found.law)
+        | tested(found.law, capital, found.tested["aggregate"])
+        | {
+            "mean Euler residual": residual.mean,
+            "largest Euler residual": residual.largest,
+            "mean error of consumption, %": apart.mean().item(),
+            "largest error of consumption, %": apart.max().item(),
+            "mean gap of capital, %": float(gap.mean()),
+            "largest gap of capital, %": float(gap.max()),
+            "mean capital": float(capital.mean()),
+            "seconds": seconds,
+        }
+    )
 
 
 def paths():
@@ -174,6 +217,7 @@ def sample(solution, economy, seed, periods):
 
 PARTS = {
     "solved": solved,
+    "network": network,
     "paths": paths,
     "thousands": thousands,
     "estimated": estimated,

@@ -112,6 +112,44 @@ def market(seeds=3, iterations=ITERATIONS):
         yield f"N = {n}, references", references(Market(n), EQUILIBRIA[n], PATHS)
 
 
+def bounds(policy, economy, paths) -> dict[str, float]:
+    """Between what and what a departure gains, in per cent of consumption."""
+    gain, seconds = timed(exploitability, policy, economy, paths=paths, interval=True)
+    low, high = gain.interval
+    found = {
+        "gain": gain.gain,
+        "its_error": gain.standard_error,
+        "upper": gain.upper,
+        "upper_error": gain.upper_standard_error,
+        "low": low,
+        "high": high,
+        "ergodic_low": gain.ergodic_interval[0],
+        "ergodic_high": gain.ergodic_interval[1],
+    }
+    return {name: 100 * x for name, x in found.items()} | {"bounded_in": seconds}
+
+
+def _certified(n, regimes, seeds, iterations, paths):
+    economy = Market(n)
+    for regime in regimes:
+        rule = solved(economy, regime).policy
+        yield f"N = {n}, {regime}", [{"seed": regime} | bounds(rule, economy, paths)]
+    agent, seconds = learn(Probing, economy, PROBING, seeds, iterations)
+    how = {"steps": agent.steps, "seconds": seconds}
+    rows = [how | bounds(agent.policy[i], economy, paths) for i in range(seeds)]
+    yield f"N = {n}, Probing", [{"seed": i} | row for i, row in enumerate(rows)]
+
+
+def certified(seeds=5, iterations=ITERATIONS):
+    """Intervals of exploitability, two households: of solvers' rules and of learned ones."""
+    yield from _certified(2, ("markov perfect", "nash"), seeds, iterations, PATHS)
+
+
+def certified_5(seeds=5, iterations=ITERATIONS):
+    """The same for five, whose Markov-perfect rule takes minutes to simulate."""
+    yield from _certified(5, ("nash",), seeds, iterations, PATHS // 2)
+
+
 def market_100(seeds=3, iterations=ITERATIONS):
     """The same with a hundred households."""
     many, regimes = Market(100), EQUILIBRIA[100]
@@ -269,6 +307,8 @@ PARTS = {
     f.__name__: f
     for f in (
         market,
+        certified,
+        certified_5,
         market_100,
         alone,
         atomistic,

@@ -38,6 +38,8 @@ TWO, TEN = 1500, 300
 SOME = 0.9
 #: How often a learner is looked at on its way, and for how many periods its path goes on then.
 LOOKS, WALK = 20, 60
+#: Which of the looks lies a quarter of the way before the last of learning.
+LATE = -(LOOKS // 4) - 2
 PERIODS = 250
 
 
@@ -76,19 +78,25 @@ class Watch:
     """Where policies rest while they learn: a path that goes on from look to look."""
 
     def __init__(self, economy, runs):
-        self.economy = economy
+        self.economy, self.seconds = economy, 0.0
         self.state = economy.reset((runs,), torch.Generator())
-        self.capital, self.markup, self.seconds = [], [], 0.0
+        self.looks: list[dict[str, list[float]]] = []
 
     @torch.no_grad()
     def walk(self, policy, periods):
-        """Note where a path is after so many periods, means over households and goods."""
+        """Go on for so many periods, and note what the last of them was like."""
         for _ in range(periods):
             actions = policy(self.state)
             step = self.economy.step(self.state, actions, self.economy.no_luck(self.state))
             self.state = step.state
-        self.capital.append(step.state.capital.mean((-1, -2)).tolist())
-        self.markup.append(step.info["markup"].mean(-1).tolist())
+        self.looks.append({name: x.tolist() for name, x in self.noted(step).items()})
+
+    def noted(self, step):
+        """What is noted of a period: means over households and goods, shape (runs,)."""
+        return {
+            "capital": step.state.capital.mean((-1, -2)),
+            "markup": step.info["markup"].mean(-1),
+        }
 
     def __call__(self, agent):
         """Look at an agent that is learning."""
@@ -96,16 +104,16 @@ class Watch:
         self.seconds += seconds
 
 
-def learned(economy, kind, config, iterations, seeds):
+def learned(economy, kind, config, iterations, seeds, watch=Watch):
     """Seeds that have learned, who has watched them, and processor seconds without watching."""
     agent = kind(economy, seeds=seeds, device="cpu", config=config)
-    watch, every = Watch(economy, len(seeds)), iterations // LOOKS
+    watching, every = watch(economy, len(seeds)), iterations // LOOKS
     steps = iterations * agent.steps_per_iteration
     _, seconds = timed(
-        agent.learn, steps, callback=watch, callback_every=every, show_progress=False
+        agent.learn, steps, callback=watching, callback_every=every, show_progress=False
     )
-    watch.walk(agent.policy, PERIODS)
-    return agent, watch, seconds - watch.seconds
+    watching.walk(agent.policy, PERIODS)
+    return agent, watching, seconds - watching.seconds
 
 
 # ---------------------------------------------------------------------- departures
@@ -180,9 +188,9 @@ def rows(economy, kind, config, iterations, seeds, compared=True):
     """What each seed has learned, compared with what is exact unless nobody knows that."""
     exact = rest(economy) if compared else None
     agent, watch, seconds = learned(economy, kind, config, iterations, seeds)
-    capital, markup = watch.capital[-1], watch.markup[-1]
+    (capital, markup), late = watch.looks[-1].values(), watch.looks[LATE]["markup"]
     gained = {role: gains(economy, agent.policy, role, capital) for role in ("firm", "household")}
-    late, found = -(LOOKS // 4) - 2, []
+    found = []
     for i, seed in enumerate(seeds):
         row = {
             "seed": seed,
@@ -192,10 +200,10 @@ def rows(economy, kind, config, iterations, seeds, compared=True):
         if exact is not None:
             row["capital_error"] = 100 * (capital[i] / exact[0] - 1)
             row["markup_error"] = 100 * (markup[i] / exact[1] - 1)
-        row["moved_late"] = 100 * (markup[i] / watch.markup[late][i] - 1)
+        row["moved_late"] = 100 * (markup[i] / late[i] - 1)
         row |= {f"{role}_gain": gained[role][i] for role in gained}
         row |= {"steps": agent.steps, "seconds": seconds}
-        found.append(row | {"path": rounded([x[i] for x in watch.markup])})
+        found.append(row | {"path": rounded(x["markup"][i] for x in watch.looks)})
     return found
 
 

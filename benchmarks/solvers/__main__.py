@@ -2,9 +2,9 @@
 
 from benchmarks.harness import run
 
-from . import accuracy, calibrated, games
+from . import accuracy, bounds, calibrated, games
 
-PARTS = accuracy.PARTS | games.PARTS | calibrated.PARTS
+PARTS = accuracy.PARTS | games.PARTS | calibrated.PARTS | bounds.PARTS
 
 if __name__ == "__main__":
     run("solvers", __doc__, PARTS)

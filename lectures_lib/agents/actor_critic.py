@@ -151,17 +151,21 @@ class ActorCritic(NetworkAgent):
 
     def _package(self, states, shocks, decisions, noise, rewards) -> Rollout:
         observations, surveys, stacked_rewards = {}, {}, {}
+        moving = self.scales_move
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             observations[name] = surveys[name] = self.standardise(name, features)
-            learner.scale.update(features, self.processes)
+            if moving:
+                learner.scale.update(features, self.processes)
             if self.config.central_critic:
                 everything = torch.stack([d.surveyed[name] for d in decisions], 1)
                 surveys[name] = self.standardise_survey(name, everything)
-                learner.critic_scale.update(everything, self.processes)
+                if moving:
+                    learner.critic_scale.update(everything, self.processes)
             stacked_rewards[name] = torch.stack([r[name] for r in rewards])
             earned = stacked_rewards[name].movedim(0, -1).unsqueeze(-1)
-            learner.reward_scale.update(earned, self.processes)
+            if moving:
+                learner.reward_scale.update(earned, self.processes)
         return Rollout(states, shocks, observations, surveys, noise, stacked_rewards)
 
     # ------------------------------------------------------------------ critic

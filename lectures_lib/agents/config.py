@@ -40,6 +40,10 @@ class ActorCriticConfig(Parameters):
     """Iterations at the start in which only the critic learns."""
     average: float = 0.98
     """Weight of the past in the average of policy weights that is reported."""
+    settled: float = 1.0
+    """Share of the steps after which the scales of inputs and rewards stay as they are. A scale
+    that moves changes what the networks on it compute, which then have to follow; one that stays
+    has seen less."""
     restart: float = 0.3
     """Probability per iteration that a group returns to the initial distribution."""
     jitter: float = 0.35
@@ -87,7 +91,7 @@ class ActorCriticConfig(Parameters):
         require(one, "critic_batches", self.critic_batches, "1 unless shared=True")
         for name in ("groups", "replicates", "horizon", "critic_batches"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("lam", "average", "restart", "final_rate"):
+        for name in ("lam", "average", "settled", "restart", "final_rate"):
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")
 
 

@@ -37,6 +37,35 @@ def lambda_returns(rewards: Tensor, values: Tensor, discount: float, lam: float)
     return torch.stack(targets[::-1])
 
 
+def expected_returns(worth: Tensor, values: Tensor, discount: float, lam: float) -> Tensor:
+    r"""Returns that mix all horizons, with the luck of next periods averaged out.
+
+    .. math:: G_t = Q_t + \gamma\lambda (G_{t+1} - V_{t+1}), \qquad G_T = V_T,
+
+    which is :func:`lambda_returns` if :math:`Q_t = r_t + \gamma V_{t+1}`, of the path's own luck.
+    Where Q is the mean over luck, that of the path enters by how far the critic errs, and by
+    nothing if it does not: values are control variates.
+
+    Parameters
+    ----------
+    worth : Tensor, shape (T, ...)
+        Reward and discounted value of what comes after, in expectation: the Q.
+    values : Tensor, shape (T + 1, ...)
+        Critic's values of the T + 1 states.
+    discount, lam : float
+
+    Returns
+    -------
+    Tensor, shape (T, ...)
+    """
+    _check_time(worth, values)
+    target, targets = values[-1], []
+    for t in reversed(range(worth.shape[0])):
+        target = worth[t] + discount * lam * (target - values[t + 1])
+        targets.append(target)
+    return torch.stack(targets[::-1])
+
+
 def generalized_advantages(
     rewards: Tensor,
     values: Tensor,

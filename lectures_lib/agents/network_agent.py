@@ -194,6 +194,11 @@ class NetworkAgent(Agent):
         """Environment steps that an iteration takes in each run."""
         return self.config.groups * self.config.replicates * self.config.horizon
 
+    @property
+    def scales_move(self) -> bool:
+        """Whether what is seen now still enters the scales of inputs and rewards."""
+        return self.progress < self.config.settled or self.iteration == 0
+
     # ------------------------------------------------------------------ before an iteration
     def _prepare(self):
         c = self.config
@@ -263,11 +268,13 @@ class NetworkAgent(Agent):
 
         Shape (..., agents), or (..., 1) where it is the same for all.
         """
+        return gain.mean(-1, keepdim=True) if self.judged_together(name) else gain
+
+    def judged_together(self, name: str) -> bool:
+        """Whether all agents of a role are judged by the mean of their gains."""
         credit, in_cartel = self.config.credit, name in self.config.cartel
         of_a_team = credit == "role" and self.economy.roles[name].team
-        if credit == "team" or of_a_team or in_cartel:
-            return gain.mean(-1, keepdim=True)
-        return gain
+        return credit == "team" or of_a_team or in_cartel
 
     def _average_weights(self):
         # Until the policy has begun to move there is nothing to average.

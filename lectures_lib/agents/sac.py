@@ -267,8 +267,9 @@ class SAC(NetworkAgent):
         for name, learner in self.learners.items():
             features = torch.stack([d.seen[name] for d in decisions], 1)
             earned[name] = torch.stack([r[name] for r in rewards], 1)
-            learner.scale.update(features)
-            learner.reward_scale.update(earned[name].unsqueeze(-1))
+            if self.scales_move:
+                learner.scale.update(features)
+                learner.reward_scale.update(earned[name].unsqueeze(-1))
             reward = self.credit(name, earned[name]).expand_as(earned[name])
             fields |= {
                 f"{name} seen": features[:, :-1],
@@ -278,7 +279,8 @@ class SAC(NetworkAgent):
             }
             if self.config.central_critic:
                 everything = torch.stack([d.surveyed[name] for d in decisions], 1)
-                learner.critic_scale.update(everything)
+                if self.scales_move:
+                    learner.critic_scale.update(everything)
                 fields[f"{name} surveyed"] = everything[:, :-1]
                 fields[f"{name} next surveyed"] = everything[:, 1:]
         self.replay.add(

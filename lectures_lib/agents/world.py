@@ -84,6 +84,24 @@ class World:
         shape = (periods, self.groups, self._own_luck)
         return self._mine(self.streams.stack(lambda _, g: economy.draw(shape, g)), 2)
 
+    def draw_ahead(self, economy: Economy, periods: int, draws: int):
+        """Luck of several next periods for each of some periods.
+
+        Shape (runs, draws * periods, groups, replicates or 1, ...), each draw's periods together.
+        Uniform numbers, by which chains move, are spread evenly (:func:`spread_evenly`).
+        """
+        shape = (draws * periods, self.groups, self._own_luck)
+
+        def drawn(_, generator):
+            shocks = economy.draw(shape, generator)
+            even = {
+                name: spread_evenly(getattr(shocks, name).unflatten(0, (draws, periods)), generator)
+                for name in economy.fields.chains
+            }
+            return shocks._replace(**{name: x.flatten(0, 1) for name, x in even.items()})
+
+        return self._mine(self.streams.stack(drawn), 2)
+
     # ------------------------------------------------------------------ where they begin
     def _fresh(self, economy):
         n = self.replicates if self.apart else self._own_luck
@@ -161,6 +179,35 @@ class World:
     def load_state_dict(self, stored: dict[str, Tensor]) -> None:
         """Return to where they stood."""
         self.state = self._mine(type(self.state)(**stored))
+
+
+def spread_evenly(uniform: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform numbers, of which those that are averaged with each other lie far apart.
+
+    Each is uniform on [0, 1). Of an economy's draws in one period, one lies in each of as many
+    equal parts of the range, and of those that a group's periods have, one in each of parts that
+    are finer by the number of periods; so, by groups, those of all.
+
+    Parameters
+    ----------
+    uniform : Tensor, shape (draws, periods, groups, ...)
+        Independent draws, of which the first draw's are used.
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of the same shape
+    """
+    draws, periods, groups, *rest = uniform.shape
+
+    def shuffled(*shape, dim):
+        draw = torch.rand((*shape, *rest), generator=generator, device=uniform.device)
+        return draw.argsort(dim)
+
+    of_group = (shuffled(1, 1, groups, dim=2) + uniform[:1]) / groups
+    of_period = (shuffled(1, periods, groups, dim=1) + of_group) / periods
+    even = (shuffled(draws, periods, groups, dim=0) + of_period) / draws
+    return even.clamp(max=1 - torch.finfo(even.dtype).eps / 2)
 
 
 def _choose(new, fresh, state):

@@ -1,5 +1,6 @@
 """The rules of each economy. Nothing here knows of learning."""
 
+from ..autoregression import AutoRegression
 from ..markov import MarkovChain
 from .alone import Alone
 from .base import Economy, Role, Sight, Step, TooManyOutcomes, map_state
@@ -12,6 +13,7 @@ from .fields import Field, Fields
 from .game_tables import GameTables
 from .growth import BrockMirman
 from .information import InformationMarket
+from .international import InternationalCycle
 from .krusell_smith import KrusellSmith
 from .market import Market
 from .matrix import Matrix, TwoStep
@@ -26,6 +28,7 @@ from .tables import Tables
 
 __all__ = [
     "Alone",
+    "AutoRegression",
     "Bertrand",
     "BrockMirman",
     "BrokenRules",
@@ -38,6 +41,7 @@ __all__ = [
     "FixedAction",
     "GameTables",
     "InformationMarket",
+    "InternationalCycle",
     "KrusellSmith",
     "Market",
     "MarkovChain",

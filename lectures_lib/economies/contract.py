@@ -48,7 +48,9 @@ def situation(economy: Economy, batch=(50,), dtype=torch.float64, seed=0, scale=
     for name, role in economy.roles.items():
         shape = (*batch, role.n_agents, role.n_actions)
         noise = torch.randn(shape, generator=g, dtype=dtype)
-        actions[name] = role.to_physical(centre + scale * noise)
+        action = role.to_physical(centre + scale * noise)
+        # Where a raw action is cut there is a kink: a little away from it.
+        actions[name] = torch.where(action <= role.low, role.low + 0.01 * noise.abs(), action)
     return state, actions, economy.draw(batch, g, dtype)
 
 

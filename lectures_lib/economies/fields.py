@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..autoregression import AutoRegression
 from ..markov import MarkovChain
 from ..parameters import require
 
@@ -35,8 +36,8 @@ class Field:
     moved_by : {"choice", "chance", "memory"}
         What moves it: agents' choices, such as capital; chance alone, such as productivity; or it
         is a record of what has happened, such as last period's price.
-    chain : MarkovChain, optional
-        Whose index it is, if it follows one.
+    chain : MarkovChain or AutoRegression, optional
+        Whose index, or whose real number, it is, if it follows one.
     size : int, optional
         Number of values of an index that follows no chain.
     unit : float
@@ -55,7 +56,7 @@ class Field:
     shape: tuple[int, ...] = ()
     domain: str = "positive"
     moved_by: str = "choice"
-    chain: MarkovChain | None = None
+    chain: MarkovChain | AutoRegression | None = None
     size: int | None = None
     unit: float = 1.0
     copies: str | None = None
@@ -70,24 +71,31 @@ class Field:
         require(self.moved_by in MOVERS, "moved_by", self.moved_by, f"one of {MOVERS}")
         require(0 < self.unit < math.inf, "unit", self.unit, "a positive number")
         if self.domain == "index":
+            regression = isinstance(self.chain, AutoRegression)
+            require(not regression, "domain", self.domain, "'real' where an AutoRegression moves")
             known = (self.chain is None) != (self.size is None)
             require(known, "size", self.size, "either a chain or the number of an index's values")
             require(self.size is None or self.size >= 1, "size", self.size, "at least 1")
             moved = self.chain is None or self.moved_by != "choice"
             require(moved, "moved_by", self.moved_by, "chance or memory, as it follows a chain")
         else:
-            require(self.chain is None, "chain", self.chain, "None but for an index")
+            regression = isinstance(self.chain, AutoRegression) and self.domain == "real"
+            known = self.chain is None or (regression and self.moved_by != "choice")
+            expected = "None but for an index, or an AutoRegression that moves a real field"
+            require(known, "chain", self.chain, expected)
             require(self.size is None, "size", self.size, "None but for an index")
 
     @classmethod
-    def of(cls, chain: MarkovChain, shape: tuple[int, ...] = ()) -> Field:
+    def of(cls, chain: MarkovChain | AutoRegression, shape: tuple[int, ...] = ()) -> Field:
         """The index of a chain, or of several independent ones, that chance moves."""
+        if isinstance(chain, AutoRegression):
+            return cls(shape, "real", "chance", chain, unit=chain.spread)
         return cls(shape, "index", "chance", chain)
 
     @property
     def values(self) -> int | None:
         """Number of values of an index."""
-        return self.size if self.chain is None else len(self.chain)
+        return self.size if not isinstance(self.chain, MarkovChain) else len(self.chain)
 
     # ------------------------------------------------------------------ checks
     def check_type(self, x: Tensor, name: str) -> None:
@@ -218,8 +226,8 @@ class Fields(Mapping):
         return {name: field.shape for name, field in self.items()}
 
     @cached_property
-    def chains(self) -> dict[str, MarkovChain]:
-        """The chains that chance moves, by the name of the field that holds their indices."""
+    def chains(self) -> dict[str, MarkovChain | AutoRegression]:
+        """What chance follows, by the name of the field that holds its index or real number."""
         return {
             name: field.chain
             for name, field in self.items()

@@ -10,13 +10,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..markov import MarkovChain, require_positive_chain
+from ..autoregression import AutoRegression, require_productivity
+from ..markov import MarkovChain
 from ..parameters import require
 from .base import Actions, Economy, Role, Step
 from .fields import Field, Fields
+from .role import between
 
 # Orders above this share of output are cut to it, so that some capital is always left.
 LARGEST_CONSUMPTION_SHARE = 0.999
+ACTIONS = ("consumption", "share")
+
+
+def _share(raw: Tensor) -> Tensor:
+    """A saving share, a half for zero, that leaves something to eat and something to sow."""
+    least = 1 - LARGEST_CONSUMPTION_SHARE
+    return between(raw, least, 1 - least)
 
 
 def _consumption(raw: Tensor) -> Tensor:
@@ -30,8 +39,9 @@ class GrowthState(NamedTuple):
     Attributes
     ----------
     capital : Tensor, shape (*batch, 1)
-    aggregate : Tensor of int64, shape (*batch,)
-        Index into the values of productivity.
+    aggregate : Tensor, shape (*batch,)
+        Index into the values of productivity (int64), or its logarithm if that is an
+        AutoRegression.
     """
 
     capital: Tensor
@@ -51,8 +61,9 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
     .. math:: \max E\sum_t \beta^t \log C_t, \qquad K_{t+1} = Y_t - C_t, \qquad
               Y_t = Z_t A K_t^\alpha .
 
-    The exact rule is :math:`C_t = (1-\alpha\beta) Y_t`. The action is *consumption* itself, not a
-    share, so that this rule varies with the state and has to be learned. Units are chosen so that
+    The exact rule is :math:`C_t = (1-\alpha\beta) Y_t`. The action is *consumption* itself, so that
+    this rule varies with the state and has to be learned, or the saving share, of which the exact
+    rule is a constant. Units are chosen so that
     output is one in the deterministic steady state: :math:`A = (\alpha\beta)^{-\alpha}`. An order
     above 99.9% of output is cut to that.
 
@@ -62,8 +73,10 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
         Exponent of capital, in (0, 1).
     beta : float
         Discount factor, in (0, 1).
-    aggregate : MarkovChain
+    aggregate : MarkovChain or AutoRegression
         Productivity Z.
+    action : {"consumption", "share"}
+        What the planner chooses.
 
     Raises
     ------
@@ -73,9 +86,10 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
 
     alpha: float = 0.36
     beta: float = 0.96
-    aggregate: MarkovChain = field(
+    aggregate: MarkovChain | AutoRegression = field(
         default_factory=lambda: MarkovChain.symmetric((0.9, 1.1), stay=0.9)
     )
+    action: str = "consumption"
 
     State = GrowthState
     Shocks = GrowthShocks
@@ -84,7 +98,8 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
     def __post_init__(self):
         require(0 < self.alpha < 1, "alpha", self.alpha, "a number strictly between 0 and 1")
         require(0 < self.beta < 1, "beta", self.beta, "a number strictly between 0 and 1")
-        require_positive_chain("aggregate", self.aggregate)
+        require_productivity("aggregate", self.aggregate)
+        require(self.action in ACTIONS, "action", self.action, f"one of {ACTIONS}")
 
     @property
     def discount(self) -> float:
@@ -93,7 +108,10 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
 
     @cached_property
     def roles(self):
-        """One role, a planner alone; the action is consumption, in units of steady-state output."""
+        """One role, a planner alone; the action is a share, or in units of steady-state output."""
+        if self.action == "share":
+            share = {"to_physical": _share, "low": 0.0, "high": 1.0, "shares": True}
+            return {"planner": Role(1, 2, 1, team=True, **share)}
         return {"planner": Role(1, 2, 1, team=True, to_physical=_consumption, low=0.0)}
 
     @cached_property
@@ -134,9 +152,11 @@ class BrockMirman(Economy[GrowthState, GrowthShocks]):
     def transition(
         self, state: GrowthState, actions: Actions, shocks: GrowthShocks
     ) -> Step[GrowthState]:
-        """One period; `actions["planner"]` holds consumption (*batch, 1, 1)."""
+        """One period; `actions["planner"]` holds consumption or saving shares (*batch, 1, 1)."""
         output = self.output(state)
         order = actions["planner"].squeeze(-1)
+        if self.action == "share":
+            order = (1 - order) * output
         consumption = torch.minimum(order.clamp_min(0.0), LARGEST_CONSUMPTION_SHARE * output)
         utility = consumption.clamp_min(1e-7).log()
         next_state = GrowthState(output - consumption, **self.move_chance(state, shocks))

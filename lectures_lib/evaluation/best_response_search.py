@@ -103,6 +103,8 @@ class Search:
         self.check_from = map_state(lambda x: x.flatten(0, 1), checks)
         self.judge_from = map_state(lambda x: x[:, half:], starts)
         self.survey, self.coefficients = None, None
+        # Where the response has led when it was judged, and under which shocks.
+        self.judged: tuple[list, list] = [], []
 
     def with_sight(self, sight) -> Search:
         """A search on the same paths for the best response that sees something else."""
@@ -353,6 +355,7 @@ class Search:
         e, beta = self.economy, self.discount
         periods = max(1, welfare_horizon(beta) // 2)
         kept, departed = [self.judge_from], self.judge_from
+        self.judged = [departed], []
         batch = self._batch(departed)
         value: Any = 0.0  # a Tensor from the first period on
         difference: Any = 0.0
@@ -369,6 +372,8 @@ class Search:
             difference = difference + beta**t * gained
             kept.append(step.state)
             departed = other.state
+            for record, x in zip(self.judged, (departed, shocks), strict=True):
+                record.append(x)
             distance.append(self.view.position(departed) - self.view.position(step.state))
         features, surprise = self.features_and_surprises(self.survey, kept)
         luck = (surprise @ self.coefficients * torch.stack(distance)).sum(-1)

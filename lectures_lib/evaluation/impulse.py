@@ -85,7 +85,7 @@ def impulse_response(
     base = ergodic_states(policy, economy, start, seed)
     index = getattr(base, shock).clone()
     who = index[..., household] if household is not None and economy.fields[shock].shape else index
-    who.fill_(len(chains[shock]) - 1)
+    who.fill_(chains[shock].high)
     batch = batch_shape(economy, base)
     others = [name for name in economy.fields.stocks if name not in RESPONSES]
     # Of what may be zero or negative there is no relative deviation.

@@ -229,7 +229,7 @@ def _copies(policy, economy):
         if field.chain is None:
             return x
         rich = richer.reshape(richer.shape + (1,) * (x.dim() - richer.dim()))
-        return torch.where(rich, len(field.chain) - 1, torch.zeros_like(x))
+        return torch.where(rich.expand_as(x), field.chain.high, field.chain.low).to(x.dtype)
 
     return type(new)(*map(pair, new._fields))
 

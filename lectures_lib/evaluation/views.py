@@ -183,7 +183,7 @@ class WholeView:
         """Numbers (*batch, numbers) that features are made of."""
         numbers = [self.position(state)]
         for name, field in self.economy.fields.items():
-            if field.domain != "index":
+            if field.domain != "index" and field.chain is None:
                 continue
             x = self._flat(state, name)
             if field.chain is not None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from .domain import Domain
 from .euler import in_state
 from .piece import first_plan
 from .regimes import conditions_of
+from .small_network import SmallNetwork, standardised
 from .steady_state import without_risk
 
 #: Units in each of the two hidden layers.
@@ -51,8 +51,8 @@ def exchangeable_features(economy: CapitalEconomy, state) -> Tensor:
     permutes the features, and so the network's outputs.
     """
     logs = 3 * (state.capital / economy.efficient_capital).log()
-    own = _standardised(economy.idiosyncratic, state.idiosyncratic, logs)
-    common = _standardised(economy.aggregate, state.aggregate, logs).unsqueeze(-1).expand_as(own)
+    own = standardised(economy.idiosyncratic, state.idiosyncratic, logs)
+    common = standardised(economy.aggregate, state.aggregate, logs).unsqueeze(-1).expand_as(own)
     mean = logs.mean(-1)
     columns = [mean, own, common]
     if economy.n_households > 1:
@@ -68,53 +68,6 @@ def exchangeable_features(economy: CapitalEconomy, state) -> Tensor:
     good = distance.mean(-2, keepdim=True)
     more = torch.stack([x.expand_as(logs) for x in (distance, spread, good)], -1)
     return torch.cat([features, more], -1)
-
-
-def _standardised(chain, index, like):
-    mean, level = chain.mean, chain.level(index, like.dtype)
-    spread = float(chain.stationary @ (np.array(chain.values) - mean) ** 2)
-    return (level - mean) / max(spread**0.5, 1e-12)
-
-
-class _Network:
-    """Two layers of tanh units beside a linear term, its weights in one vector."""
-
-    def __init__(self, inputs: int, width: int, generator: torch.Generator):
-        self.inputs, self.width = inputs, width
-        # Last layer and linear term start at zero, and so do the first outputs.
-        drawn = []
-        for n in (inputs, width):
-            drawn.append(_normal((n * width,), generator) / n**0.5)
-            drawn.append(0.3 * _normal((width,), generator))
-        drawn.append(torch.zeros(width + 1 + inputs, dtype=torch.float64))
-        self.weights = torch.cat(drawn)
-
-    def _layers(self, x):
-        n, w = self.inputs, self.width
-        first, b1, second, b2, last, bias, linear = self.weights.to(x).split(
-            [n * w, w, w * w, w, w, 1, n]
-        )
-        second = second.reshape(w, w)
-        h1 = torch.tanh(x @ first.reshape(n, w) + b1)
-        h2 = torch.tanh(h1 @ second + b2)
-        return h1, h2, second, last, h2 @ last + bias + x @ linear
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Outputs (*batch,) from inputs (*batch, inputs)."""
-        return self._layers(x)[-1]
-
-    def slopes(self, x: Tensor) -> Tensor:
-        """Derivatives (*batch, weights) of the outputs in the weights."""
-        h1, h2, second, last, _ = self._layers(x)
-        back2 = last * (1 - h2.square())
-        back1 = (back2 @ second.T) * (1 - h1.square())
-        outer = lambda a, b: (a.unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2)  # noqa: E731
-        one = torch.ones_like(x[..., :1])
-        return torch.cat([outer(x, back1), back1, outer(h1, back2), back2, h2, one, x], -1)
-
-
-def _normal(shape, generator):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 class EulerNetworkPolicy:
@@ -143,7 +96,7 @@ class EulerNetworkPolicy:
         generator = seeded(seed)
         state = economy.reset((), generator, torch.float64)
         inputs = exchangeable_features(economy, state).shape[-1]
-        self.network = _Network(inputs, width, generator)
+        self.network = SmallNetwork(inputs, width, generator)
         self.unit = economy.replacement(economy.efficient_capital)
         usual = torch.full_like(state.capital, economy.efficient_capital)
         first = torch.zeros_like(state.idiosyncratic)
@@ -153,7 +106,7 @@ class EulerNetworkPolicy:
         self.usual_cost = cost.mean()
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.network.width} units)"
+        return f"{type(self).__name__}({self.network!r})"
 
     def plan(self, state) -> Tensor:
         """The plan for each stock, shape (*batch, N, M)."""

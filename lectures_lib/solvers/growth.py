@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..economies import BrockMirman
@@ -22,9 +23,11 @@ class GrowthRule:
         self.economy = economy
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
-        """The planner's consumption (*batch, 1, 1)."""
-        share = 1 - self.economy.alpha * self.economy.beta
-        return {"planner": (share * self.economy.output(state)).unsqueeze(-1)}
+        """The planner's consumption or saving share (*batch, 1, 1)."""
+        output, saved = self.economy.output(state), self.economy.alpha * self.economy.beta
+        if self.economy.action == "share":
+            return {"planner": torch.full_like(output, saved).unsqueeze(-1)}
+        return {"planner": ((1 - saved) * output).unsqueeze(-1)}
 
 
 @regimes_of.register(BrockMirman)

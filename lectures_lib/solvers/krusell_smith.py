@@ -23,11 +23,13 @@ from torch import Tensor
 
 from ..economies import KrusellSmith
 from ..economies.crowds import CrowdState
+from ..parameters import require
 from .capital_law import CapitalLaw, LawAccuracy, law_accuracy
 from .euler import game_in
 from .piece import ConvergenceError
 from .regimes import regimes_of, resolve_regime
 from .saving import Households, SavingRule, aggregate_path, household_residuals
+from .saving_network import SavingNetwork, saving_network
 from .solution import Solution, require_no_choice, solve
 from .visited import Residual
 
@@ -55,8 +57,15 @@ class KrusellSmithSolution(Solution):
     """
 
     economy: KrusellSmith
-    policy: SavingRule
+    policy: SavingRule | SavingNetwork
     law: CapitalLaw = field(kw_only=True)
+
+    @cached_property
+    def rule(self) -> SavingRule:
+        """The policy between the points of a grid, by which a continuum is followed."""
+        if isinstance(self.policy, SavingRule):
+            return self.policy
+        return self.policy.on_grid(self.households.own, self.households.means)
 
     @cached_property
     def households(self) -> Households:
@@ -76,12 +85,12 @@ class KrusellSmithSolution(Solution):
         every, where = PERIODS // DATES, self.households
         path = aggregate_path(self.economy, BURN + PERIODS, TESTED)
         mass = where.everybody(path[0])
-        where.follow(self.policy, path[: BURN + 1], mass)
+        where.follow(self.rule, path[: BURN + 1], mass)
         path, capital, seen = path[BURN:], [], []
         for first in range(0, PERIODS, every):
             seen.append(mass.copy())
             part = path[first : first + every + 1]
-            found = where.follow(self.policy, part, mass)
+            found = where.follow(self.rule, part, mass)
             capital.append(found[:every])
         return {
             "aggregate": path,
@@ -148,11 +157,32 @@ def _(economy, regime):
 
 @solve.register(KrusellSmith)
 def _(economy, regime, method, domain):
-    require_no_choice(economy, method, domain)
+    expected = "time iteration", "network"
+    require(method in (None, *expected), "method", method, " or ".join(map(repr, expected)))
+    require_no_choice(economy, None, domain)
     regime = resolve_regime(economy, regime)
+    if method == "network":
+        return solution_of_network(*saving_network(economy))
     find = solve_with_law if len(economy.aggregate) > 1 else solve_at_rest
     law, rule, iterations = find(Households(economy))
     return KrusellSmithSolution(economy, regime, rule, iterations, "time iteration", law=law)
+
+
+def solution_of_network(policy: SavingNetwork, rounds: int = 0) -> KrusellSmithSolution:
+    """A network's solution, with the law that describes what it brings about.
+
+    Parameters
+    ----------
+    policy : SavingNetwork
+    rounds : int
+        Of training.
+    """
+    economy = policy.economy
+    households, path = Households(economy), aggregate_path(economy, BURN + PERIODS, ESTIMATED)
+    rule = policy.on_grid(households.own, households.means)
+    capital = households.follow(rule, path, households.everybody(path[0]))
+    law, _ = CapitalLaw.fitted(capital[BURN:], path[BURN:])
+    return KrusellSmithSolution(economy, "competitive", policy, rounds, "network", law=law)
 
 
 def solve_with_law(

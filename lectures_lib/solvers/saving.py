@@ -34,7 +34,7 @@ TOLERANCE, MAX_STEPS = 1e-9, 20_000
 
 
 @lru_cache(maxsize=32)
-def _sized(economy: KrusellSmith, n: int, massless: bool) -> KrusellSmith:
+def of_size(economy: KrusellSmith, n: int, massless: bool) -> KrusellSmith:
     """The same economy with n households."""
     return replace(economy, n_households=n, atomistic=massless)
 
@@ -72,7 +72,7 @@ class SavingRule:
 
     def __call__(self, state, moved=None) -> dict[str, Tensor]:
         """Shares of resources (*batch, households, 1), of all roles."""
-        e = _sized(self.economy, state.capital.shape[-2], hasattr(state, "crowd"))
+        e = of_size(self.economy, state.capital.shape[-2], hasattr(state, "crowd"))
         dtype = state.capital.dtype
         log = e.mean_capital(state).double().clamp_min(1e-300).log()
         first, weights = self._means(log)
@@ -183,7 +183,7 @@ class Households:
             distributed sees a crowd whose members all own the mean.
         """
         states, means = len(self.economy.aggregate), len(self.means)
-        massless = _sized(self.economy, len(self.own), True)
+        massless = of_size(self.economy, len(self.own), True)
         act = policy.on(massless) if hasattr(policy, "on") else policy
         own = torch.as_tensor(self.own).expand(means, -1).unsqueeze(-1)
         crowd = torch.as_tensor(np.exp(self.means))[:, None, None].expand_as(own)
@@ -253,7 +253,7 @@ def household_residuals(economy: KrusellSmith, policy: Policy, state) -> Tensor:
         If the economy is no :class:`~lectures_lib.economies.KrusellSmith`.
     """
     require_kind(economy, "household_residuals", (KrusellSmith,))
-    massless = _sized(economy, economy.n_households, True)
+    massless = of_size(economy, economy.n_households, True)
     if not hasattr(state, "crowd"):
         state = massless.with_crowd(state)
     state = state._replace(capital=state.capital.double(), crowd=state.crowd.double())

@@ -33,7 +33,7 @@ class Solution:
         ``policy(state)`` gives physical actions by role, as a learned policy does.
     iterations : int
         Iterations of the solver; zero for a closed form.
-    method : {"closed form", "policy iteration", "time iteration", "network"}
+    method : {"closed form", "policy iteration", "time iteration", "network", "projection"}
         How it was found.
     """
 
@@ -86,8 +86,8 @@ def solve(
     Parameters
     ----------
     economy : Economy
-        A Planner, Market, BrockMirman, KrusellSmith or Monopolist, or another that has registered
-        its solver (``solve.register``).
+        A Planner, Market, BrockMirman, KrusellSmith, InternationalCycle or Monopolist, or another
+        that has registered its solver (``solve.register``).
     regime : {"planner", "competitive", "nash", "monopsony"}, optional
         Whose choices rule: the planner's; or, in a market, those of households that take prices
         as given (the default), that know their own effect on prices and take the others' spending

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 
+from ..autoregression import AutoRegression
 from ..economies import FixedAction, MarkovChain
 from ..economies.base import Economy
 from ..economies.capital import CapitalEconomy
@@ -108,7 +109,7 @@ def without_risk(economy: EconomyT) -> EconomyT:
     chains = {
         name: MarkovChain((x.mean,), ((1.0,),))
         for name, x in parameters.items()
-        if isinstance(x, MarkovChain)
+        if isinstance(x, MarkovChain | AutoRegression)
     }
     return replace(economy, **chains)
 

@@ -385,3 +385,37 @@ def test_where_several_roles_learn_side_by_side_ppo_has_settings_of_its_own():
     assert PPOConfig.sellers(jitter=0.5, lam=0.9) == PPOConfig(
         steps=512_000, groups=4, replicates=8, horizon=8, jitter=0.5, lam=0.9
     )
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_split_probes_find_each_slope_and_keep_the_common_one_apart(n):
+    economy = Planner(n, 2)
+    config = ProbingConfig(groups=40, replicates=10, horizon=50, split_probes=True)
+    agent = Probing(economy, seed=0, config=config)
+    agent._prepare()
+    rollout = agent.collect(agent.world.restart(economy))
+    probe, weight = agent.probes("planner", rollout)
+    slopes = torch.randn(n, 2, generator=torch.Generator().manual_seed(1))
+    gain = (probe * slopes).sum((-1, -2), keepdim=True)
+    torch.testing.assert_close((gain * weight).mean((0, 1, 2, 3)), slopes, atol=0.15, rtol=0)
+    even, odd = (probe[:, i::2] for i in (0, 1))
+    assert (even == even[..., :1, :]).all()  # everybody in the same direction,
+    assert (odd.sum(-2) == 0).all()  # in directions that cancel out,
+    agent.iteration += 1  # and the other way round
+    assert (agent.probes("planner", rollout)[0][:, ::2].sum(-2) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "game, changes",
+    [(Planner(3), {"credit": "own"}), (Planner(3), {"shared": False}), (Planner(), {})],
+)
+def test_who_is_judged_alone_probes_alone(game, changes):
+    found = []
+    for split in (False, True):
+        config = ProbingConfig(groups=2, replicates=2, horizon=4, split_probes=split, **changes)
+        agent = Probing(game, seed=0, config=config)
+        agent._prepare()
+        rollout = agent.collect(agent.world.restart(game))
+        found.append(agent.probes("planner", rollout))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

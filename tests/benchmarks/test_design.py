@@ -36,7 +36,7 @@ def test_two_other_seeds_order_more_and_more_where_an_order_costs_nothing():
     stored_rows = stored("design")["markets_auctioneer"]["rationing, low, Probing"]
     economy = without_risk(Rationing(relative_price=markets.LOW))
     agent = Probing(economy, seeds=(10, 11), device="cpu", config=markets.PROBES)
-    watch = markets.Watch(economy, 2)
+    watch = markets.TradeWatch(economy, 2)
     steps = 120 * agent.steps_per_iteration
     agent.learn(steps, callback=watch, callback_every=40, show_progress=False)
     ordered = np.array([look["ordered"] for look in watch.looks])

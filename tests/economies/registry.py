@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from lectures_lib.economies import (
+    AutoRegression,
     Bertrand,
     BrockMirman,
     Constrained,
     Discretised,
     Externality,
     InformationMarket,
+    InternationalCycle,
     KrusellSmith,
     Market,
     MarkovChain,
@@ -46,6 +48,13 @@ ECONOMIES = {
     ),
     "Respecified(Market(2), level, raw)": Respecified(Market(2), "level", "raw"),
     "BrockMirman()": BrockMirman(),
+    "BrockMirman(share, autoregression)": BrockMirman(
+        aggregate=AutoRegression(0.9, 0.04), action="share"
+    ),
+    "InternationalCycle()": InternationalCycle(),
+    "InternationalCycle(three, chain)": InternationalCycle(
+        (0.5, 1.0, 1.5), aggregate=MarkovChain.symmetric((0.98, 1.02), stay=0.9)
+    ),
     "Monopolist()": Monopolist(),
     "Bertrand()": Bertrand(),
     "Bertrand(3, other costs, memory 2, demand)": Bertrand(

@@ -38,6 +38,7 @@ from lectures_lib.agents.inputs import (
     n_second_moments,
     pooled_features,
 )
+from lectures_lib.autoregression import AutoRegression
 from lectures_lib.economies import Alone, Economy, Planner, PostedPrice, map_state, play
 from lectures_lib.economies.contract import CHECKS, NotChecked
 from lectures_lib.economies.play import neutral
@@ -82,6 +83,8 @@ def test_a_parameter_of_another_type_is_named(economy):
             one = isinstance(value, tuple) and len(value) == 1 and wrong == (1,)
             if (wrong is None and field.default is None) or one:
                 continue
+            if wrong == (1,) and field.name == "substitution":
+                continue  # a world of one country
             # What is no economy is of another type than all that could be one.
             refused = TypeError if field.name == "economy" else ValueError
             with pytest.raises(refused, match=rf"^{field.name}=.*: expected "):
@@ -176,6 +179,11 @@ def conditional_mean(economy, state):
     mean = torch.ones((), dtype=torch.float64)
     for name in exogenous(economy):
         chain = economy.fields[name].chain
+        if isinstance(chain, AutoRegression):  # the mean of a lognormal
+            log = chain.persistence * getattr(state, name) + chain.deviation**2 / 2
+            factor = log.exp()
+            mean = mean * (factor if economy.fields.shapes[name] else factor.unsqueeze(-1))
+            continue
         as_tensor = partial(torch.tensor, dtype=torch.float64)
         following = as_tensor(chain.transition) @ as_tensor(chain.values)
         factor = following[getattr(state, name)]
@@ -192,7 +200,9 @@ def test_outcomes_give_exact_expectations(economy):
     following = economy.step(state, actions, shocks).state
     exact = (probability.unsqueeze(-1) * luck(economy, following)).sum(0)
     expected = conditional_mean(economy, state).expand_as(exact)
-    torch.testing.assert_close(exact, expected, rtol=1e-14, atol=0)
+    # Some nodes are not exact for an exponential, nor are normal quantiles to the last digit.
+    drawn = any(isinstance(c, AutoRegression) for c in economy.fields.chains.values())
+    torch.testing.assert_close(exact, expected, rtol=1e-11 if drawn else 1e-14, atol=0)
 
 
 @with_stocks

@@ -10,6 +10,7 @@ import torch
 from games import Borrower
 
 from lectures_lib.economies import (
+    AutoRegression,
     BrockMirman,
     Field,
     Fields,
@@ -30,6 +31,7 @@ from lectures_lib.evaluation import (
     initial_states,
     long_run,
 )
+from lectures_lib.evaluation.long_run import ergodic_states
 from lectures_lib.solvers import solve, without_risk
 
 # Where 1.7% of a difference in capital is forgotten per period.
@@ -375,3 +377,15 @@ def test_a_distribution_that_is_remembered_is_said_to_have_moved_by_nothing():
     with pytest.warns(RuntimeWarning, match="the distribution of assets by 100%") as caught:
         burn_in(FixedAction(game, 0.5), game)
     assert "moved by" not in str(caught[0].message)
+
+
+def test_luck_that_is_a_real_number_is_forgotten_too():
+    economy = BrockMirman(aggregate=AutoRegression(0.9, 0.04))
+    policy = solve(economy).policy
+    start = initial_states(policy, economy, 512, seed=0)
+    late = ergodic_states(policy, economy, start, seed=0)
+    # log K' = alpha log K + x up to a constant: Var = alpha^2 Var + Var x + 2 alpha Cov.
+    variance, alpha, rho = economy.aggregate.spread**2, economy.alpha, 0.9
+    covariance = rho * variance / (1 - alpha * rho)
+    expected = (variance + 2 * alpha * covariance) / (1 - alpha**2)
+    assert late.capital.log().var().item() == pytest.approx(expected, rel=0.3)

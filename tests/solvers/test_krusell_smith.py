@@ -255,8 +255,8 @@ def test_aiyagaris_interest_rate_and_distribution_are_those_of_another_method():
 
 
 # ---------------------------------------------------------------------- what is refused
-@pytest.mark.parametrize("asked", [{"method": "network"}, {"domain": (1.0, 2.0)}])
-def test_there_is_one_method(asked):
+@pytest.mark.parametrize("asked", [{"method": "guess"}, {"domain": (1.0, 2.0)}])
+def test_an_unknown_method_and_a_domain_are_refused(asked):
     with pytest.raises(ValueError, match=f"{next(iter(asked))}="):
         solve(ECONOMY, **asked)
 

@@ -1,0 +1,1 @@
+"""The library's methods on economies for which others have published how precise they are."""

@@ -1,0 +1,108 @@
+"""Rules fitted to Euler residuals, against finite differences and closed forms."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lectures_lib.economies import AutoRegression, BrockMirman, InternationalCycle, Market
+from lectures_lib.solvers import ImpreciseSolution, euler_residuals, fit_residuals, solve
+from lectures_lib.solvers.euler import NoEulerEquation
+from lectures_lib.solvers.residual_fit import PolynomialMap, ResidualPolicy
+
+GROWTH = BrockMirman(aggregate=AutoRegression(0.9, 0.04))
+SHARE = replace(GROWTH, action="share")
+CASES = [(GROWTH, None), (GROWTH, 3), (BrockMirman(), 2), (InternationalCycle(), 2)]
+
+
+def roughened(economy, degree):
+    policy = ResidualPolicy(economy, degree, width=4, seed=1)
+    noise = torch.randn(policy.weights.shape, generator=torch.Generator().manual_seed(2))
+    policy.weights = policy.weights + 0.02 * noise
+    return policy
+
+
+def states(economy, n=5):
+    return economy.reset((n,), torch.Generator().manual_seed(0), torch.float64)
+
+
+@pytest.mark.parametrize(("economy", "degree"), CASES)
+def test_derivatives_in_the_weights_are_those_of_finite_differences(economy, degree):
+    policy, state = roughened(economy, degree), states(economy)
+    _, jacobian = policy.jacobian(state)
+    g = torch.Generator().manual_seed(3)
+    towards = torch.randn(policy.weights.shape, generator=g, dtype=torch.float64)
+    before, ends = policy.weights, []
+    for step in (1e-5, -1e-5):
+        policy.weights = before + step * towards
+        ends.append(policy.residuals(state)[0].detach().flatten())
+    torch.testing.assert_close((ends[0] - ends[1]) / 2e-5, jacobian @ towards, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("economy", "degree"), CASES)
+def test_residuals_are_those_of_any_policy(economy, degree):
+    policy, state = roughened(economy, degree), states(economy)
+    with torch.no_grad():
+        known = euler_residuals(economy, policy, state)
+    worth = -economy.risk_aversion * (1 - known).log()
+    torch.testing.assert_close(policy.residuals(state)[0].detach(), worth, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("economy", "degree"), [(GROWTH, None), (SHARE, None), (SHARE, 3)])
+def test_it_finds_brock_and_mirmans_rule(economy, degree):
+    policy, _ = fit_residuals(economy, degree=degree, tolerance=1e-4, show_progress=False)
+    state = states(economy, 200)
+    exact = solve(economy).policy(state)["planner"]
+    assert (policy(state)["planner"] / exact - 1).abs().mean() < 2e-4
+
+
+def test_a_rule_that_is_none_is_said_to_be_none():
+    with pytest.warns(ImpreciseSolution, match="BrockMirman are .* on average"):
+        fit_residuals(GROWTH, degree=5, rounds=2, show_progress=False)
+
+
+def test_two_countries_agree_with_a_published_sparse_grid():
+    from benchmarks.rivals.errors import chosen, sparse_grid_states
+    from benchmarks.rivals.published import SPARSE_GRID_RULE
+
+    economy = InternationalCycle()
+    policy, _ = fit_residuals(
+        economy, degree=3, spread=0.1, stretch=1.7, rounds=3, show_progress=False
+    )
+    state = sparse_grid_states(economy)
+    with torch.no_grad():
+        growth, _, marginal = chosen(economy, policy, state)
+    rule = torch.tensor(SPARSE_GRID_RULE, dtype=torch.float64)
+    # Theirs has Euler errors of up to 1e-4, ours of this degree some more.
+    assert (state.capital * (1 + growth) / rule[:, :2] - 1).abs().max() < 4e-3
+    assert (marginal / rule[:, 2] - 1).abs().max() < 1e-2
+
+
+def test_polynomials_are_complete():
+    one = PolynomialMap(3, 2)
+    assert len(one.weights) == 10 and repr(one) == "polynomials of degree 2"
+    x = torch.tensor([2.5, 0.0, -2.5], dtype=torch.float64)  # one, zero, minus one
+    products = dict(zip(map(tuple, one.powers.tolist()), one.slopes(x).tolist(), strict=True))
+    assert products[1, 0, 1] == -1 and products[0, 2, 0] == -1 and products[2, 0, 0] == 1
+
+
+def test_it_stops_at_the_tolerance_and_keeps_what_it_has_seen_to_be_best():
+    with pytest.warns(ImpreciseSolution):
+        _, rounds = fit_residuals(GROWTH, tolerance=1.0, show_progress=False)
+    assert rounds == 0
+    _, rounds = fit_residuals(SHARE, rounds=2, tolerance=0.0, show_progress=False)
+    assert rounds == 2
+
+
+def test_a_game_and_a_bad_number_are_refused():
+    with pytest.raises(NoEulerEquation, match="one role that decides for everybody"):
+        fit_residuals(Market(2))
+    for given in ({"degree": 0}, {"spread": -1.0}, {"stretch": 0.5}, {"rounds": 0}, {"width": 0}):
+        (name,) = given
+        with pytest.raises(ValueError, match=name):
+            fit_residuals(GROWTH, **given)
+
+
+def test_too_many_countries_have_a_way_out():
+    with pytest.raises(ValueError, match="fit_residuals takes networks"):
+        solve(InternationalCycle((0.5,) * 4))
