@@ -36,7 +36,7 @@ CONFIG = ProbingConfig(
 )
 #: Households that learn, and households of each date at which a rule is judged.
 LEARN, JUDGE = 50, 500
-ITERATIONS = 1_500
+ITERATIONS = 1_000
 #: Periods of the tested path that are stored for a figure.
 SHOWN = slice(0, 1_000, 4)
 #: Quantiles of the distribution of capital.
