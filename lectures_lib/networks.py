@@ -124,8 +124,6 @@ class RunningScale(nn.Module):
     second_moment_size : float
         What these are scaled to, where all others have a standard deviation of one. It is stored
         with the scale.
-    memory : int
-        Of how many updates, of the same size, it keeps the memory; of all of them if zero.
     """
 
     count: Tensor
@@ -140,10 +138,8 @@ class RunningScale(nn.Module):
         device: torch.device,
         second_moments: int = 0,
         second_moment_size: float = 1.0,
-        memory: int = 0,
     ):
         super().__init__()
-        self.memory = memory
         self.second_moments = second_moments
         # float64, because a sum over millions of observations outgrows float32.
         kwargs: dict[str, Any] = {"device": device, "dtype": torch.float64}
@@ -173,9 +169,6 @@ class RunningScale(nn.Module):
         )
         self.mean.add_(weight * change)
         self.count.add_(n)
-        if self.memory:
-            # The next update then has the weight of one of so many.
-            self.count.clamp_(max=n * (self.memory - 1))
 
     @property
     def _variance(self) -> Tensor:

@@ -3,8 +3,7 @@
 Fifty households probe, none of which moves prices; fifty others, who follow the same rule, do.
 Rules are judged where the exact rule leads a continuum, and a continuum is led by them along the
 paths on which the exact solution's law is estimated and tested. Settings were chosen on seeds 100
-and 101.
-The seconds of a row are the processor seconds that one seed needs by itself.
+and 101. The seconds of a row are the processor seconds that one seed needs by itself.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CONFIG = ProbingConfig(
 )
 #: Households that learn, and households of each date at which a rule is judged.
 LEARN, JUDGE = 50, 500
-ITERATIONS = 1_500
+ITERATIONS = 1_000
 #: Periods of the tested path that are stored for a figure.
 SHOWN = slice(0, 1_000, 4)
 #: Quantiles of the distribution of capital.

@@ -69,14 +69,13 @@ class _Networks(nn.Module):
         self.average = MLP(layers, streams, separate=own)
         self.average.load_state_dict(self.actor.state_dict())
         self.critic = MLP((surveyed.inputs, *config.hidden, 1), streams, separate=critic_own)
-        memory = config.scale_memory
-        self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size, memory)
+        self.scale = RunningScale(runs, seen.inputs, device, seen.second_moments, size)
         self.critic_scale = (
-            RunningScale(runs, surveyed.inputs, device, surveyed.second_moments, size, memory)
+            RunningScale(runs, surveyed.inputs, device, surveyed.second_moments, size)
             if config.central_critic
             else self.scale
         )
-        self.reward_scale = RunningScale(runs, 1, device, memory=memory)
+        self.reward_scale = RunningScale(runs, 1, device)
 
 
 class ActorCritic(NetworkAgent):

@@ -70,15 +70,9 @@ class ActorCriticConfig(Parameters):
     """Size that a population's second moments are given, beside one for all other inputs. What
     agents do depends on them far less than on means (Krusell and Smith 1998), and in a large
     population they move by chance alone; at full size a hundred households learn worse."""
-    scale_memory: int = 0
-    """Of how many iterations the scales of inputs and rewards keep the memory, of all if zero. A
-    beginner may lead an economy to where it never returns; inputs whose scale remembers that hardly
-    move in the long run."""
 
     def __post_init__(self):
         require_not_negative(self)
-        memory = self.scale_memory
-        require(memory != 1, "scale_memory", memory, "zero, or some iterations")
         sizes = all(n >= 1 for n in self.hidden)
         require(sizes, "hidden", self.hidden, "whole numbers of at least 1")
         require(

@@ -21,6 +21,8 @@ from .preferences import Preferences
 
 #: The largest share of its resources that a household can save.
 LARGEST_SHARE = 1 - SMALLEST_SHARE
+# The share of its resources that a household eats whose raw action is zero.
+FIRST_EATEN = 0.1
 # In units of the capital that is efficient without risk: what a household can own at most, all that
 # ten thousand of them have; and the mean that gives prices if they own less, or nothing.
 LARGEST_CAPITAL, SMALLEST_MEAN = 1e4, 1e-6
@@ -29,15 +31,16 @@ NOTHING = 1e-7
 
 
 def saving_share(raw: Tensor) -> Tensor:
-    """A share of resources, one half at zero: what is eaten falls at a constant rate, from all.
+    """A share of resources, nine tenths at zero: what is eaten falls at a constant rate, from all.
 
     A step of the raw action changes consumption by the same per cent, whether it is nearly all of
     resources or a thirtieth of them: a line in the share would have to be a hundred times as
     precise for the rich. And who is short of money saves nothing at all, for which a squashed share
-    would come near zero and never be zero (chapter *How to impose constraints*).
+    would come near zero and never be zero (chapter *How to impose constraints*). Resources hold
+    capital, of which beginners who ate half every quarter would soon leave nothing.
     """
-    # Beyond minus one nothing is saved anyhow, and an exponential would outgrow all numbers.
-    eaten = (-raw.clamp_min(-1.0)).exp() / 2
+    # Beyond this nothing is saved anyhow, and an exponential would outgrow all numbers.
+    eaten = FIRST_EATEN * (-raw.clamp_min(math.log(FIRST_EATEN) - 0.1)).exp()
     return (1 - eaten).clamp(0.0, LARGEST_SHARE)
 
 

@@ -150,8 +150,9 @@ def test_massless_households_meet_the_prices_of_the_crowd():
 
 # ---------------------------------------------------------------------- the limit to borrowing
 def test_nothing_at_all_can_be_saved_and_the_next_capital_is_zero():
-    raw = torch.tensor([-3.0, -2.0, 0.0, 1.0, 5.0])
-    assert saving_share(raw).tolist() == pytest.approx([0, 0, 0.5, 0.75, LARGEST_SHARE])
+    raw = torch.tensor([-3.0, -2.4, 0.0, 1.0, 50.0])
+    one = 1 - 0.1 / math.e
+    assert saving_share(raw).tolist() == pytest.approx([0, 0, 0.9, one, LARGEST_SHARE])
     economy = KrusellSmith(2)
     state = economy.reset((5,), generator())
     step = economy.step(state, FixedAction(economy, 0.0)(state), economy.no_luck(state))
@@ -257,11 +258,11 @@ def test_too_many_outcomes_are_refused_with_the_way_out():
 def test_a_step_of_the_raw_action_changes_consumption_by_a_constant_rate():
     raw = torch.tensor([0.0, 0.5, 3.0, 3.5], dtype=torch.float64)
     eaten = 1 - saving_share(raw)
-    assert eaten[0] == 0.5
+    assert eaten[0].item() == pytest.approx(0.1)
     assert (eaten[1] / eaten[0]).log().item() == pytest.approx(-0.5)
     assert (eaten[3] / eaten[2]).log().item() == pytest.approx(-0.5)
     # All is eaten from one amount on, and nothing else is found far beyond.
-    far = torch.tensor([-0.7, -5.0, -1e4], requires_grad=True)
+    far = torch.tensor([-2.35, -5.0, -1e4], requires_grad=True)
     share = saving_share(far)
     assert share.tolist() == [0.0, 0.0, 0.0]
     share.sum().backward()
