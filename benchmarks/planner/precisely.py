@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from benchmarks.harness import CALIBRATIONS, seconds_per_iteration, solved, train
 from lectures_lib.agents import Probing
@@ -30,9 +31,10 @@ SHORT = replace(
     noise=(0.3, 0.05),
     average=0.995,
 )
-SPLIT, POLYNOMIAL = {"split_probes": True}, {"critic": "polynomial"}
+SPLIT: dict[str, Any] = {"split_probes": True}
+POLYNOMIAL: dict[str, Any] = {"critic": "polynomial"}
 #: What each row changes.
-LADDER = {
+LADDER: dict[str, dict[str, Any]] = {
     "network critic, one probe": {},
     "network critic, probes split": SPLIT,
     "polynomial critic, one probe": POLYNOMIAL,

@@ -17,6 +17,7 @@ off. Here :math:`\phi` are all products of up to three of the inputs.
 from __future__ import annotations
 
 from itertools import combinations_with_replacement
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class PolynomialCritic(nn.Module):
         # A parameter, so that it is stored and copied as a network's weights are.
         self.weights = nn.Parameter(torch.zeros(runs, n, device=device))
         # float64, because the equations are nearly singular: inputs move together.
-        double = {"device": device, "dtype": torch.float64}
+        double: dict[str, Any] = {"device": device, "dtype": torch.float64}
         self.register_buffer("left", torch.zeros(runs, n, n, **double))
         self.register_buffer("right", torch.zeros(runs, n, **double))
         #: How often it has been fitted.
