@@ -90,17 +90,16 @@ class ProbingConfig(ActorCriticConfig):
         household*. Iterations cost more, and few are needed.
         """
         exact: dict[str, Any] = {
-            "steps": 2_000_000,
+            "steps": 20_000_000,
             "horizon": 4,
-            "noise": (0.1, 0.02),
+            "noise": (0.1, 0.01),
             "settled": 0.3,
             "draws": 20,
             "optimizer": "gauss-newton",
-            "policy_rate": 0.5,
+            "policy_rate": 0.2,
             "critic_rate": 0.5,
             "final_rate": 0.01,
             "critic_epochs": 1,
-            "warm_up": 0,
             "average": 0.9,
         }
         return cls(**(exact | changes))

@@ -42,6 +42,11 @@ AGENTS = {
     "IMPALA": (IMPALA, IMPALAConfig(**SMALL, delay=2)),
     "Probing": (Probing, ProbingConfig(**SMALL)),
     "Probing, on their own": (Probing, ProbingConfig(**SMALL, shared=False, central_critic=True)),
+    # Probes and damping of a size by which rounding is not blown up within a few iterations.
+    "Probing, Gauss-Newton": (
+        Probing,
+        ProbingConfig.precise(**SMALL, draws=2, noise=(0.1, 0.1), damping=1e-2),
+    ),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
     "SAC": (SAC, SACConfig(**SMALL, batch=8, memory=64)),
     "SAC, ordinary": (SAC, SACConfig.ordinary(**SMALL, batch=8, memory=64)),

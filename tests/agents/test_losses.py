@@ -8,6 +8,7 @@ import torch
 from lectures_lib.agents.losses import (
     clipped_surrogate,
     demean,
+    expected_returns,
     generalized_advantages,
     lambda_returns,
     vtrace,
@@ -48,6 +49,20 @@ def test_advantages_are_discounted_sums_of_temporal_difference_errors(lam):
     for t in range(T):
         expected = sum((GAMMA * lam) ** i * errors[t + i] for i in range(T - t))
         torch.testing.assert_close(advantages[t], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_returns_in_expectation_are_those_of_the_path_where_there_is_no_luck(lam):
+    rewards, values = path()
+    found = expected_returns(rewards + GAMMA * values[1:], values, GAMMA, lam)
+    torch.testing.assert_close(found, lambda_returns(rewards, values, GAMMA, lam))
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_a_critic_that_is_right_has_returns_without_luck(lam):
+    _, values = path()
+    found = expected_returns(values[:-1], values, GAMMA, lam)
+    torch.testing.assert_close(found, values[:-1])
 
 
 def test_lambda_one_is_monte_carlo_and_ends_in_the_last_value():
