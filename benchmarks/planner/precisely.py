@@ -126,5 +126,13 @@ def precise_goods(seeds=3):
 
 
 PARTS = {
-    f.__name__: f for f in (precise_4, precise_100, before_100, precise_calibration, precise_goods)
+    f.__name__: f
+    for f in (
+        ladder_4,
+        precise_4,
+        precise_100,
+        before_100,
+        precise_calibration,
+        precise_goods,
+    )
 }
