@@ -42,7 +42,7 @@ LADDER: dict[str, dict[str, Any]] = {
 }
 BOTH = replace(SHORT, **SPLIT, **POLYNOMIAL)
 #: Iterations with four households, and then with ten.
-FIRST, THEN = 3200, 2000
+FIRST, THEN = 3200, 1200
 WITH_TEN = replace(BOTH, groups=16, policy_rate=5e-3, noise=(0.08, 0.04), settled=0.0, average=0.99)
 #: Ten households with ten goods.
 GOODS, GOODS_ITERATIONS = replace(BOTH, groups=8, policy_rate=1e-2), 1500
