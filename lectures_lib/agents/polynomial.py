@@ -39,7 +39,8 @@ AGENTS = 16
 class PolynomialCritic(nn.Module):
     """Values that are polynomials in a network's inputs, one for each run.
 
-    It has no intercept, and is fitted to differences only.
+    It has no intercept, and is fitted to differences only. An agent that starts from another's
+    networks keeps its sums, too, which fade as new ones come.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ class PolynomialCritic(nn.Module):
         """
         used = self.plan()[1]
         both = torch.cat([(now - later), earned.unsqueeze(-1)], -1)
-        sums = processes.mean((now.mT @ both).double() / now.shape[1])
+        sums = processes.mean(now.double().mT @ both.double() / now.shape[1])
         past = self.fits / (self.fits + FADING)
         self.fits += 1
         self.left.mul_(past)
