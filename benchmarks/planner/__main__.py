@@ -1,7 +1,7 @@
 """How precisely do learners solve the planner's problem, and how fast?
 
-Parts of `one.py` have one household, parts of `many.py` many households and goods; `limit.py` and
-`precisely.py` ask what bounds the error of one and of many.
+Parts of `one.py` have one household, parts of `limit.py` ask what bounds its precision. Parts of
+`many.py` have many households and goods, and `precisely.py` asks what bounds the error of these.
 `whole_path.py` plans without risk, and without any rule. Which privileges make a learner precise,
 and what another library's learners reach, is asked by `benchmarks/factorial`.
 """

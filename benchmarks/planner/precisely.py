@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from benchmarks.harness import CALIBRATIONS, seconds_per_iteration, solved, train
 from lectures_lib.agents import Probing
@@ -30,9 +31,10 @@ SHORT = replace(
     noise=(0.3, 0.05),
     average=0.995,
 )
-SPLIT, POLYNOMIAL = {"split_probes": True}, {"critic": "polynomial"}
+SPLIT: dict[str, Any] = {"split_probes": True}
+POLYNOMIAL: dict[str, Any] = {"critic": "polynomial"}
 #: What each row changes.
-LADDER = {
+LADDER: dict[str, dict[str, Any]] = {
     "network critic, one probe": {},
     "network critic, probes split": SPLIT,
     "polynomial critic, one probe": POLYNOMIAL,
@@ -40,7 +42,7 @@ LADDER = {
 }
 BOTH = replace(SHORT, **SPLIT, **POLYNOMIAL)
 #: Iterations with four households, and then with ten.
-FIRST, THEN = 3200, 2000
+FIRST, THEN = 3200, 1200
 WITH_TEN = replace(BOTH, groups=16, policy_rate=5e-3, noise=(0.08, 0.04), settled=0.0, average=0.99)
 #: Ten households with ten goods.
 GOODS, GOODS_ITERATIONS = replace(BOTH, groups=8, policy_rate=1e-2), 1500
@@ -124,5 +126,13 @@ def precise_goods(seeds=3):
 
 
 PARTS = {
-    f.__name__: f for f in (precise_4, precise_100, before_100, precise_calibration, precise_goods)
+    f.__name__: f
+    for f in (
+        ladder_4,
+        precise_4,
+        precise_100,
+        before_100,
+        precise_calibration,
+        precise_goods,
+    )
 }

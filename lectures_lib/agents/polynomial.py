@@ -17,6 +17,7 @@ off. Here :math:`\phi` are all products of up to three of the inputs.
 from __future__ import annotations
 
 from itertools import combinations_with_replacement
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,8 @@ AGENTS = 16
 class PolynomialCritic(nn.Module):
     """Values that are polynomials in a network's inputs, one for each run.
 
-    It has no intercept, and is fitted to differences only.
+    It has no intercept, and is fitted to differences only. An agent that starts from another's
+    networks keeps its sums, too, which fade as new ones come.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class PolynomialCritic(nn.Module):
         # A parameter, so that it is stored and copied as a network's weights are.
         self.weights = nn.Parameter(torch.zeros(runs, n, device=device))
         # float64, because the equations are nearly singular: inputs move together.
-        double = {"device": device, "dtype": torch.float64}
+        double: dict[str, Any] = {"device": device, "dtype": torch.float64}
         self.register_buffer("left", torch.zeros(runs, n, n, **double))
         self.register_buffer("right", torch.zeros(runs, n, **double))
         #: How often it has been fitted.
@@ -125,7 +127,7 @@ class PolynomialCritic(nn.Module):
         """
         used = self.plan()[1]
         both = torch.cat([(now - later), earned.unsqueeze(-1)], -1)
-        sums = processes.mean((now.mT @ both).double() / now.shape[1])
+        sums = processes.mean(now.double().mT @ both.double() / now.shape[1])
         past = self.fits / (self.fits + FADING)
         self.fits += 1
         self.left.mul_(past)
