@@ -3,7 +3,8 @@
 Fifty households probe, none of which moves prices; fifty others, who follow the same rule, do.
 Rules are judged where the exact rule leads a continuum, and a continuum is led by them along the
 paths on which the exact solution's law is estimated and tested. Settings were chosen on seeds 100
-and 101; that beginners should not eat half was seen on the reported seeds, too. The seconds of a row are the processor seconds that one seed needs by itself.
+and 101; that beginners should not eat half was seen on the reported seeds, too. The seconds of a
+row are the processor seconds that one seed needs by itself.
 """
 
 from __future__ import annotations
