@@ -142,7 +142,11 @@ def error_bound(
     places = list(zip(states, steps, errors[::-1], strict=True))[counted]
     bound = torch.cat([_relative(economy, s, i, e) for s, (_, i), e in places])
     moved = torch.cat([_relative(economy, s, i, q) for s, (q, i), _ in places])
-    return ErrorBound(bound.mean().item(), bound.max().item(), moved.mean().item())
+    mean, largest, step = (x.item() for x in (bound.mean(), bound.max(), moved.mean()))
+    # The recursion began at no error. What it lacks is what is left of one after as many periods as
+    # follow the last state that counts.
+    missing = max(0.0, 1 - step / mean) ** (periods - periods // 2) if mean > 0 else 0.0
+    return ErrorBound(mean / (1 - missing), largest, step)
 
 
 class TimeIteration:

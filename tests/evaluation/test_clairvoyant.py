@@ -117,6 +117,15 @@ def test_without_a_maximum_there_is_no_bound(monkeypatch):
     assert torch.isinf(clairvoyant(search).excess()).all()
 
 
+@pytest.mark.parametrize("risk_aversion", [1.0, 2.0])
+def test_a_bound_that_was_not_found_is_infinite_and_not_a_loss(monkeypatch, risk_aversion):
+    monkeypatch.setattr("lectures_lib.evaluation.clairvoyant.ROUNDS", 1)
+    monkeypatch.setattr(best_response_search, "MAX_RECORDS", 1)
+    economy = Market(alpha=0.36, beta=0.9, delta=0.08, phi=0.8, risk_aversion=risk_aversion)
+    found = exploitability(FixedAction(economy, 0.15), economy, paths=4, interval=True)
+    assert found.interval[1] == found.ergodic_interval[1] == math.inf
+
+
 def test_without_an_interval_nothing_is_said_of_it(exact):
     found = exploitability(exact, ALONE, paths=8)
     assert math.isnan(found.upper) and math.isnan(found.interval[1])
