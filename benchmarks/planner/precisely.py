@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from benchmarks.harness import CALIBRATIONS, seconds_per_iteration, solved, train
+from benchmarks.harness import CALIBRATIONS, solved, train
 from lectures_lib.agents import Probing
 from lectures_lib.economies import Planner
 from lectures_lib.evaluation import spending_errors
 
-from .many import FEW_PATHS, FOUR, HUNDRED, PATHS, accuracy, judged
+from .many import FEW_PATHS, FOUR, PATHS, accuracy, judged
 
 #: Processor seconds of each step of the ladder.
 SECONDS = 25
@@ -41,11 +41,8 @@ LADDER: dict[str, dict[str, Any]] = {
     "polynomial critic, probes split": SPLIT | POLYNOMIAL,
 }
 BOTH = replace(SHORT, **SPLIT, **POLYNOMIAL)
-#: Iterations with four households, and then with ten.
-FIRST, THEN = 3200, 1200
-WITH_TEN = replace(BOTH, groups=16, policy_rate=5e-3, noise=(0.08, 0.04), settled=0.0, average=0.99)
-#: Ten households with ten goods.
-GOODS, GOODS_ITERATIONS = replace(BOTH, groups=8, policy_rate=1e-2), 1500
+#: Iterations with four households.
+ITERATIONS = 3200
 
 
 def by_part(policy, economy, paths, reference=None, **more):
@@ -71,7 +68,7 @@ def ladder_4(seeds=3):
 @cache
 def with_four(seeds):
     """An agent that has learned with four households, and its seconds."""
-    return train(Probing, Planner(4), BOTH, range(seeds), iterations=FIRST)
+    return train(Probing, Planner(4), BOTH, range(seeds), iterations=ITERATIONS)
 
 
 def precise_4(seeds=5):
@@ -84,55 +81,21 @@ def precise_4(seeds=5):
 
 
 def precise_100(seeds=5):
-    """A hundred households, by a rule learned with four, or with four and then with ten."""
-    economy, ten = Planner(100), Planner(10)
-    first, seconds = with_four(seeds)
-    done = {"steps": first.steps, "seconds": seconds}
-    yield "learned with 4", by_part(first.policy.on(economy), economy, FEW_PATHS, **done)
-    each = seconds_per_iteration(Probing(ten, seed=0, device="cpu", config=WITH_TEN))
-    agent = Probing(ten, seeds=range(seeds), device="cpu", config=WITH_TEN)
-    agent.start_from(first)
-    agent.learn(THEN * agent.steps_per_iteration)
-    done = {"steps": first.steps + agent.steps, "seconds": seconds + THEN * each}
-    policy = agent.policy.on(economy)
-    yield "learned with 4, then with 10", by_part(policy, economy, FEW_PATHS, **done)
-    yield "reference", accuracy(economy, FEW_PATHS)
-
-
-def before_100(seeds=3):
-    """A hundred households as they were learned before, by part."""
+    """A hundred households, by the rule that was learned with four."""
     economy = Planner(100)
-    agent, seconds = train(Probing, economy, HUNDRED, range(seeds), iterations=1000)
+    agent, seconds = with_four(seeds)
     done = {"steps": agent.steps, "seconds": seconds}
-    yield "from scratch, as before", by_part(agent.policy, economy, FEW_PATHS, **done)
+    yield "learned with 4", by_part(agent.policy.on(economy), economy, FEW_PATHS, **done)
+    yield "reference", accuracy(economy, FEW_PATHS)
 
 
 def precise_calibration(seeds=5):
     """Four households in another economy, with the same settings."""
     economy = Planner(4, **CALIBRATIONS["other"])
-    agent, seconds = train(Probing, economy, BOTH, range(seeds), iterations=FIRST)
+    agent, seconds = train(Probing, economy, BOTH, range(seeds), iterations=ITERATIONS)
     done = {"steps": agent.steps, "seconds": seconds}
     yield "polynomial critic, probes split", by_part(agent.policy, economy, PATHS, **done)
     yield "reference", accuracy(economy)
 
 
-def precise_goods(seeds=3):
-    """Ten households with ten goods, judged against the network on Euler residuals."""
-    economy = Planner(10, 10)
-    agent, seconds = train(Probing, economy, GOODS, range(seeds), iterations=GOODS_ITERATIONS)
-    done = {"steps": agent.steps, "seconds": seconds, "start": "ergodic"}
-    yield "polynomial critic, probes split", by_part(agent.policy, economy, FEW_PATHS, **done)
-    yield "reference", judged(solved(economy).policy, economy, FEW_PATHS, start="ergodic")
-
-
-PARTS = {
-    f.__name__: f
-    for f in (
-        ladder_4,
-        precise_4,
-        precise_100,
-        before_100,
-        precise_calibration,
-        precise_goods,
-    )
-}
+PARTS = {f.__name__: f for f in (ladder_4, precise_4, precise_100, precise_calibration)}
