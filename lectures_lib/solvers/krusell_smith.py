@@ -165,6 +165,8 @@ def _(economy, regime, method, domain):
         # Where mean capital does not move, it is not seen how it would.
         shocks = "'time iteration' where there are no aggregate shocks"
         require(len(economy.aggregate) > 1, "method", method, shocks)
+        fed = "'time iteration' where benefit=0, as who has neither work nor capital has nothing"
+        require(economy.benefit > 0, "method", method, fed)
         return solution_of_network(*saving_network(economy))
     find = solve_with_law if len(economy.aggregate) > 1 else solve_at_rest
     law, rule, iterations = find(Households(economy))

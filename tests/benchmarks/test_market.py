@@ -9,8 +9,8 @@ from benchmarks.harness import stored
 from benchmarks.market.buyers import PROBING
 from lectures_lib.agents import Probing
 from lectures_lib.economies import Market
-from lectures_lib.evaluation import evaluate
-from lectures_lib.solvers import solve
+from lectures_lib.evaluation import evaluate, exploitability
+from lectures_lib.solvers import markov_perfect, solve
 
 MARKET = stored("market")
 #: Found once, so that where it leads is remembered as well.
@@ -28,3 +28,11 @@ def test_a_seed_of_the_team_that_colludes_is_as_near_to_monopsony_as_its_row():
     ratio = report.moments["mean of capital"] / report.reference_moments["mean of capital"]
     furthest = max(abs(r["capital"] / exact["capital"] - 1) for r in rows)
     assert abs(ratio - 1) < 2 * furthest
+
+
+def test_of_the_solver_s_rule_the_interval_is_as_narrow_as_its_row():
+    (row,) = MARKET["certified"]["N = 2, markov perfect"]
+    rule = markov_perfect(Market(2), show_progress=False).policy
+    found = exploitability(rule, Market(2), paths=16, interval=True)
+    # Fewer paths know less of what capital is worth, and the clairvoyant finds more.
+    assert 100 * found.interval[1] < 10 * row["high"]

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.harness import stored
 from lectures_lib.economies import Market
-from lectures_lib.evaluation import initial_states
+from lectures_lib.evaluation import error_bound, initial_states
 from lectures_lib.solvers import euler_residuals, markov_perfect, solve, without_risk
 
 SOLVERS = stored("solvers")
@@ -41,3 +41,11 @@ def test_a_row_of_the_games():
     for _ in range(600):
         state = economy.step(state, policy(state), state_shocks(economy)).state
     assert state.capital.mean().item() == pytest.approx(stored["mean capital"], rel=1e-5)
+
+
+def test_a_row_of_the_bounds():
+    stored = SOLVERS["bounds_known"]["market, 2 x 1"]
+    found = error_bound(solve(Market(2), method="network"), Market(2), paths=8)
+    # The mean over half as many paths, and a network that differs by rounding.
+    assert found.mean == pytest.approx(stored["bound"], rel=0.5)
+    assert stored["error"] < stored["bound"]

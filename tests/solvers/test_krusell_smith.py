@@ -261,9 +261,16 @@ def test_an_unknown_method_and_a_domain_are_refused(asked):
         solve(ECONOMY, **asked)
 
 
-def test_a_network_needs_aggregate_shocks():
-    with pytest.raises(ValueError, match="'time iteration' where there are no aggregate shocks"):
-        solve(ECONOMY.without_aggregate_shocks(), method="network")
+@pytest.mark.parametrize(
+    ("economy", "where"),
+    [
+        (ECONOMY.without_aggregate_shocks(), "there are no aggregate shocks"),
+        (KrusellSmith(benefit=0.0), "benefit=0"),
+    ],
+)
+def test_a_network_needs_aggregate_shocks_and_benefits(economy, where):
+    with pytest.raises(ValueError, match=f"'time iteration' where {where}"):
+        solve(economy, method="network")
 
 
 def test_an_unknown_regime_is_refused():
