@@ -42,8 +42,8 @@ def test_it_bounds_an_error_that_is_known_and_not_by_far(solved, name, good, bad
     found = error_bound(wrong, economy, regime, paths=6, periods=100)
     error = evaluate(wrong, economy, exact, paths=16).policy_error_mean
     assert error == pytest.approx(0.01, rel=0.01)
-    # To first order; and what luck a path has counts as error, if errors differ by state.
-    assert 0.97 * error < found.mean < 1.5 * error
+    # To first order, on six short paths, whose luck counts where errors differ by state.
+    assert 0.94 * error < found.mean < 1.5 * error
     assert found.step < found.mean <= found.largest and 0 < found.modulus < 1
 
 
