@@ -59,7 +59,7 @@ def collapsed(cell: dict) -> str:
 @cache
 def findings() -> dict[str, str]:
     """All numbers, each as it is printed."""
-    return _front() | _introduction() | _chapters() | _lessons() | _predictions()
+    return _front() | _introduction() | _chapters() | _precise() | _lessons() | _predictions()
 
 
 def _front() -> dict[str, str]:
@@ -152,6 +152,28 @@ def _introduction() -> dict[str, str]:
         "seeds-worst": percent(max(row["policy_error"] for row in probing)),
         "list-loss": percent(listed["loss"]),
         "ordinary-loss": percent(middle(plain, "loss")),
+    }
+
+
+def _precise() -> dict[str, str]:
+    """How near learners come where all is done for it, and in Krusell and Smith's economy."""
+    planner, crowd = stored("planner"), stored("krusell_smith")
+    alone, limit = planner["precise"]["paper"], planner["limit"]
+    learned = crowd["learned"]["Probing"]
+    exact = crowd["solved"]["Den Haan, Judd and Juillard"]
+    return {
+        "limit-error": percent(middle(alone, "policy_error")),
+        "limit-worst": percent(max(row["policy_error"] for row in alone)),
+        "limit-seconds": f"{middle(alone, 'seconds'):.0f}",
+        "limit-short": percent(middle(limit["as PRECISE"], "policy_error")),
+        "limit-luck": percent(middle(limit["luck of the path only"], "policy_error")),
+        "limit-scales": percent(middle(limit["scales that never settle"], "policy_error")),
+        "ks-residual": percent(middle(learned, "mean Euler residual, %")),
+        "ks-residual-worst": percent(max(row["mean Euler residual, %"] for row in learned)),
+        "ks-denhaan": percent(middle(learned, "largest error, %")),
+        "ks-denhaan-exact": percent(exact["largest error, %"]),
+        "ks-error": percent(middle(learned, "policy error, %")),
+        "ks-gap": percent(middle(learned, "mean gap, %")),
     }
 
 

@@ -83,6 +83,14 @@ ROWS = (
         "{probing-error}",
     ),
     Row(
+        "learning/planner_one_household",
+        "What bounds the precision of a learner?",
+        "the path's luck and scales that move, each of which makes the error three times as large",
+        "{limit-error} in {limit-seconds} seconds of one core; in a shorter run {limit-short}, "
+        "with scales that move {limit-scales}, with the path's luck alone {limit-luck}",
+        "{limit-error}, at worst {limit-worst}",
+    ),
+    Row(
         "learning/what_makes_a_learner_precise",
         "What makes a learner precise?",
         "common shocks, if differences are there, divide the error by about {both-predicted}; "
@@ -120,6 +128,15 @@ ROWS = (
         "no: capital of {critic-nash} for one's own reward and of {critic-cartel} for the team's",
         "{critic-own} and {critic-team}",
         "{critic-miss}, the larger of the two",
+    ),
+    Row(
+        "learning/krusell_smith",
+        "Do households who know no law learn Krusell and Smith's economy?",
+        "a mean Euler residual of at most 0.2%, and a law that is easier to describe than the "
+        "exact one",
+        "{ks-residual}, at worst {ks-residual-worst}; Den Haan's error {ks-denhaan}, the exact "
+        "rule's {ks-denhaan-exact}",
+        "policy error {ks-error}, capital {ks-gap} from the exact path",
     ),
     Row(
         "learning/parallel_framework",
