@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from ..economies.base import map_state
 from ..networks import MLP, RunningScale
-from ..parameters import require
 from .losses import demean, lambda_returns
 from .network_agent import NetworkAgent, descend, sum_of_run_means
 
@@ -97,9 +96,6 @@ class ActorCritic(NetworkAgent):
 
     def make_networks(self, role, seen, surveyed):
         """A role's actor, its running average, and its critic."""
-        batches = self.config.critic_batches
-        few = f"at most {role.n_agents}, the number of agents of a role"
-        require(batches <= role.n_agents, "critic_batches", batches, few)
         return _Networks(role, self.config, self.streams, self.device, seen, surveyed)
 
     # ------------------------------------------------------------------ an iteration
@@ -170,12 +166,16 @@ class ActorCritic(NetworkAgent):
     # ------------------------------------------------------------------ critic
     def values(self, name: str, survey: Tensor) -> Tensor:
         """Values (runs, T, groups, replicates, agents), in units of utility."""
-        learner = self.learners[name]
-        centre = learner.reward_scale.mean.float().reshape(-1, 1, 1, 1, 1)
+        centre = self.learners[name].reward_scale.mean.float().reshape(-1, 1, 1, 1, 1)
         level = centre / (1 - self.economy.discount_of(name))
+        return level + self.relative_values(name, survey)
+
+    def relative_values(self, name: str, survey: Tensor) -> Tensor:
+        """Values without the level that the mean reward gives them all."""
+        learner = self.learners[name]
         value = learner.critic(survey).squeeze(-1)
         value = value.mean(-1) if learner.critic_each else value
-        return level + self._value_scale[name] * value
+        return self._value_scale[name] * value
 
     def returns(self, name: str, rollout: Rollout) -> Tensor:
         """The critic's targets, (runs, T, groups, replicates, agents)."""
@@ -193,12 +193,11 @@ class ActorCritic(NetworkAgent):
         c = self.config
         with torch.no_grad():
             targets = {n: self.returns(n, rollout) for n in rollout.rewards}
-        for batch in range(c.critic_epochs * c.critic_batches):
-            part = slice(batch % c.critic_batches, None, c.critic_batches)
+        for _ in range(c.critic_epochs):
             loss: Tensor | float = 0.0
             for name, target in targets.items():
-                values = self.values(name, rollout.surveys[name][:, :-1, :, :, part])
-                error = (values - target[..., part]) / self._value_scale[name]
+                values = self.values(name, rollout.surveys[name][:, :-1])
+                error = (values - target) / self._value_scale[name]
                 if c.difference_critic:
                     error = demean(error, dim=3)
                 loss = loss + sum_of_run_means(error.square())

@@ -33,9 +33,6 @@ class ActorCriticConfig(Parameters):
     """Share of both rates that is left at the end of a cosine schedule."""
     critic_epochs: int = 3
     """Rounds of steps on the critic per iteration."""
-    critic_batches: int = 1
-    """Parts into which a role's agents are divided for the critic: a round takes one step on each.
-    With many agents small batches teach a critic more in the same time."""
     warm_up: int = 20
     """Iterations at the start in which only the critic learns."""
     average: float = 0.98
@@ -81,9 +78,7 @@ class ActorCriticConfig(Parameters):
         enter_names(self, "cartel")
         enter_multiples(self, "relative_rates")
         require(self.replicates % 2 == 0, "replicates", self.replicates, "an even number")
-        one = self.critic_batches == 1 or self.shared
-        require(one, "critic_batches", self.critic_batches, "1 unless shared=True")
-        for name in ("groups", "replicates", "horizon", "critic_batches"):
+        for name in ("groups", "replicates", "horizon"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("lam", "average", "settled", "restart", "final_rate"):
             require(getattr(self, name) <= 1, name, getattr(self, name), "a number in [0, 1]")

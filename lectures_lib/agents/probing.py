@@ -27,6 +27,8 @@ from .polynomial import AGENTS, PolynomialCritic
 
 #: The furthest that a Gauss-Newton step aims: a raw action, and a critic's output.
 FURTHEST_ACTION, FURTHEST_VALUE = 0.3, 1.0
+#: The most outputs that one may move: a matrix with as many rows and columns has to be factorised.
+MOST_OUTPUTS = 5_000
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class ProbingConfig(ActorCriticConfig):
     are worth and what the critic should say. With zero, the luck of the path stands for all."""
     optimizer: str = "adam"
     """How weights move. It is `"adam"`, or `"gauss-newton"`: steps of damped least squares, towards
-    the top of the parabola through three probes and towards the critic's targets. Rates are then
-    shares of the full step, which each critic takes `critic_epochs` times an iteration."""
+    the top of the parabola through three probes and towards the critic's targets. One curvature
+    stands for all states of a run, the mean of what probes find in an iteration. Rates are then
+    shares of the full step, at most 1, which each critic takes `critic_epochs` times an iteration.
+    For roles of one agent, and teams with `split_probes`: in other roles the probes of others
+    would enter the curvature that each finds."""
     damping: float = 1e-4
     """Of Gauss-Newton steps, relative to the mean square of the derivatives of an output."""
     split_probes: bool = False
@@ -81,6 +86,13 @@ class ProbingConfig(ActorCriticConfig):
         known = self.optimizer in ("adam", "gauss-newton")
         require(known, "optimizer", self.optimizer, "'adam' or 'gauss-newton'")
         require(self.damping > 0, "damping", self.damping, "a positive number")
+        if self.optimizer == "gauss-newton":
+            expected = "at most 1, the full step, with optimizer='gauss-newton'"
+            for name in ("policy_rate", "critic_rate"):
+                require(getattr(self, name) <= 1, name, getattr(self, name), expected)
+            short = all(self.policy_rate * x <= 1 for _, x in self.relative_rates)
+            expected = f"multiples of policy_rate={self.policy_rate} that are {expected}"
+            require(short, "relative_rates", self.relative_rates, expected)
 
     @classmethod
     def precise(cls, **changes) -> ProbingConfig:
@@ -133,6 +145,20 @@ class Probing(ActorCritic):
             fits = one_output and self.config.shared and self.processes.count == 1
             expected = f"'adam', as {name!r} has several outputs, networks or processes"
             require(fits, "optimizer", self.config.optimizer, expected)
+            alone = role.n_agents == 1 or self.splits(name)
+            expected = f"'adam', as {name!r} has several agents, or a team and split_probes=True"
+            require(alone, "optimizer", self.config.optimizer, expected)
+            self._require_few_outputs(name, role)
+
+    def _require_few_outputs(self, name, role):
+        c, each = self.config, role.n_agents * role.n_actions
+        n = c.horizon * c.groups * c.replicates * each
+        expected = (
+            f"so few that horizon={c.horizon} times groups times replicates={c.replicates} times "
+            f"{each} actions of {name!r}, now {n:,}, is at most {MOST_OUTPUTS:,} with "
+            "optimizer='gauss-newton'"
+        )
+        require(n <= MOST_OUTPUTS, "groups", c.groups, expected)
 
     def make_networks(self, role, seen, surveyed):
         """Networks, and a polynomial in the place of the critic if the config says so."""
@@ -268,7 +294,7 @@ class Probing(ActorCritic):
         trembles, observations = self.look_again(name, rollout)
         probe, weight = self.probes(name, rollout)
         more, same, less = (
-            self.credit(name, self.worth(name, rollout, trembles | {name: x * sd * probe}))
+            self.credit(name, self.worth(name, rollout, trembles | {name: x * sd * probe}, False))
             for x in (1, 0, -1)
         )
         slope = ((more - less) / (2 * sd)).unsqueeze(-1) * weight
@@ -333,10 +359,18 @@ class Probing(ActorCritic):
         drawn = self.streams.stack(lambda _, g: draw(shape, generator=g, device=self.device))
         return self.processes.mine(drawn, 2)
 
-    def worth(self, name, rollout, offsets) -> Tensor:
-        """Reward and discounted value after offsets, (runs, T, groups, replicates, agents)."""
+    def worth(self, name, rollout, offsets, level=True) -> Tensor:
+        """Reward and discounted value after offsets, (runs, T, groups, replicates, agents).
+
+        Without the level that all values share, and in float64, for second differences: in those of
+        small probes little else than the rounding of the level would be left.
+        """
         rewards, survey = self._look_ahead(name, rollout, offsets)
-        worth = rewards + self.economy.discount_of(name) * self.values(name, survey)
+        if level:
+            values = self.values(name, survey)
+        else:
+            values = self.relative_values(name, survey).double()
+        worth = rewards + self.economy.discount_of(name) * values
         draws = self.config.draws
         return worth if self._ahead is None else worth.unflatten(1, (draws, -1)).mean(1)
 

@@ -88,7 +88,8 @@ class World:
         """Luck of several next periods for each of some periods.
 
         Shape (runs, draws * periods, groups, replicates or 1, ...), each draw's periods together.
-        Uniform numbers, by which chains move, are spread evenly (:func:`spread_evenly`).
+        Shocks that have the name of a chain have to be uniform on [0, 1), as those are by which
+        chains move, and are spread evenly (:func:`spread_evenly`); others stay as drawn.
         """
         shape = (draws * periods, self.groups, self._own_luck)
 
@@ -97,6 +98,7 @@ class World:
             even = {
                 name: spread_evenly(getattr(shocks, name).unflatten(0, (draws, periods)), generator)
                 for name in economy.fields.chains
+                if name in shocks._fields
             }
             return shocks._replace(**{name: x.flatten(0, 1) for name, x in even.items()})
 

@@ -45,7 +45,7 @@ AGENTS = {
     # Probes and damping of a size by which rounding is not blown up within a few iterations.
     "Probing, Gauss-Newton": (
         Probing,
-        ProbingConfig.precise(**SMALL, draws=2, noise=(0.1, 0.1), damping=1e-2),
+        ProbingConfig.precise(**SMALL, draws=2, noise=(0.1, 0.1), damping=1e-2, split_probes=True),
     ),
     "Analytic": (Analytic, AnalyticConfig(**SMALL)),
     "SAC": (SAC, SACConfig(**SMALL, batch=8, memory=64)),
@@ -71,7 +71,12 @@ SMALL_ECONOMIES = {
     "Market(2)": Market(2),
     "Market(2, uninformed, atomistic)": Market(2, n_uninformed=1, atomistic=True),
 }
-REFUSED = {("Analytic", "Market(2)"), ("QLearning", "Discretised(Planner(2))")}
+REFUSED = {
+    ("Analytic", "Market(2)"),
+    ("Probing, Gauss-Newton", "Market(2)"),
+    ("Probing, Gauss-Newton", "Market(2, uninformed, atomistic)"),
+    ("QLearning", "Discretised(Planner(2))"),
+}
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
 

@@ -59,34 +59,6 @@ def test_the_role_says_what_an_action_is_judged_by_unless_the_config_does(kind):
         assert not torch.equal(action["role"][role], action[other][role])
 
 
-def test_a_critic_that_learns_in_batches_takes_a_step_on_each():
-    economy, taken = Market(4), {}
-    for batches in (1, 4):
-        agent = trained(economy, critic_epochs=2, critic_batches=batches)
-        (first, *_) = agent.critic_optimizer.state.values()
-        taken[batches] = int(first["step"])
-        rollout, seen = agent.collect(agent.world.restart(economy)), []
-        with torch.no_grad():
-            returns = agent.returns("household", rollout)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(agent, "returns", lambda name, rollout, r=returns: r)
-            look = agent.values
-            patch.setattr(agent, "values", lambda n, x, f=look, s=seen: (s.append(x), f(n, x))[1])
-            agent.fit_critic(rollout)
-        # No agent is left out.
-        everybody = rollout.surveys["household"][:, :-1]
-        assert len(seen) == 2 * batches
-        assert torch.equal(torch.cat(seen[:batches], 4).sort(4)[0], everybody.sort(4)[0])
-    assert taken == {1: 3 * 2, 4: 3 * 2 * 4}
-
-
-def test_batches_without_agents_are_refused():
-    with pytest.raises(ValueError, match="critic_batches=5: expected at most 4, the number of"):
-        PPO(Market(4), config=PPOConfig(critic_batches=5))
-    with pytest.raises(ValueError, match="critic_batches=2: expected 1 unless shared=True"):
-        PPOConfig(critic_batches=2, shared=False)
-
-
 def test_credit_is_checked():
     with pytest.raises(ValueError, match=r"credit='mine': expected 'role', 'own' or 'team'"):
         PPOConfig(credit="mine")

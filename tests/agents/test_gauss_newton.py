@@ -82,6 +82,54 @@ def test_networks_of_ones_own_take_no_such_steps():
         Probing(Market(2), config=config, device="cpu")
 
 
+@pytest.mark.parametrize("change", [{"policy_rate": 1.5}, {"critic_rate": 2.0}])
+def test_more_than_the_full_step_is_refused(change):
+    with pytest.raises(ValueError, match=f"{next(iter(change))}=.*at most 1, the full step"):
+        ProbingConfig.precise(**change)
+    assert ProbingConfig(**change).optimizer == "adam"
+
+
+def test_a_roles_multiple_of_the_rate_takes_no_more_than_the_full_step():
+    assert ProbingConfig.precise(policy_rate=0.5, relative_rates={"planner": 2.0})
+    with pytest.raises(ValueError, match=r"relative_rates=.*multiples of policy_rate=0.5"):
+        ProbingConfig.precise(policy_rate=0.5, relative_rates={"planner": 2.1})
+
+
+def test_several_agents_take_such_steps_only_where_their_probes_are_kept_apart():
+    few = {"groups": 2, "replicates": 2, "draws": 0}
+    for economy, split in ((Planner(3), False), (Market(3), True), (Market(3), False)):
+        config = ProbingConfig.precise(**few, split_probes=split)
+        with pytest.raises(ValueError, match="has several agents, or a team and split_probes=True"):
+            Probing(economy, config=config, device="cpu")
+    config = ProbingConfig.precise(**few, split_probes=True)
+    assert Probing(Planner(3), config=config, device="cpu").splits("planner")
+
+
+def test_a_matrix_that_is_too_large_is_refused():
+    size = {"horizon": 25, "replicates": 10}
+    Probing(Planner(), config=ProbingConfig.precise(**size, groups=20), device="cpu")
+    expected = "groups=21: .*horizon=25 times groups times replicates=10 times 1 .*5,250.*5,000"
+    with pytest.raises(ValueError, match=expected):
+        Probing(Planner(), config=ProbingConfig.precise(**size, groups=21), device="cpu")
+
+
+def test_the_level_of_values_leaves_no_trace_in_the_parabola():
+    config = ProbingConfig.precise(groups=4, replicates=2, draws=2, noise=(0.01, 0.01))
+    agent = Probing(Planner(), seed=0, config=config, device="cpu")
+    agent._prepare()
+    rollout = agent.collect(agent.world.restart(agent.economy))
+    found = []
+    for level in (0.0, 1e4):
+        agent.learners["planner"].reward_scale.mean.fill_(level)
+        # The same probes each time.
+        states = [g.get_state() for g in agent.streams.generators]
+        found.append(agent._moves("planner", rollout)[1])
+        for g, state in zip(agent.streams.generators, states, strict=True):
+            g.set_state(state)
+    assert found[0].abs().max() > 0
+    assert torch.equal(*found)
+
+
 def test_precise_settings_find_the_rule_in_seconds():
     economy = Planner()
     agent = Probing(economy, seeds=range(2), config=ProbingConfig.precise(), device="cpu")

@@ -1,5 +1,7 @@
 """What Probing does with luck that it draws itself, and with scales that settle."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 
@@ -45,6 +47,26 @@ def test_one_draw_in_twenty_changes_what_stays_with_nineteen_in_twenty():
     now = rollout.states.aggregate[..., :1].unsqueeze(1).expand_as(luck)
     changed = (economy.aggregate.next(now, luck) != now).sum(1)
     assert (changed == 1).all()
+
+
+def test_only_shocks_with_the_name_of_a_chain_are_spread():
+    class Shocks(NamedTuple):
+        fortune: torch.Tensor
+        aggregate: torch.Tensor
+
+    class Renamed(Planner):
+        @property
+        def shock_shapes(self):
+            return {"fortune": (), "aggregate": ()}
+
+    Renamed.Shocks = Shocks
+    luck = small().world.draw_ahead(Renamed(), 5, 20)
+    parts = [
+        (x.unflatten(1, (20, 5)) * 20).floor().sort(1).values
+        == torch.arange(20.0).reshape(20, 1, 1, 1)
+        for x in luck
+    ]
+    assert not parts[0].all() and parts[1].all()
 
 
 def test_with_many_draws_worth_is_nearly_the_exact_expectation():

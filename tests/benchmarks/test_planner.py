@@ -90,4 +90,6 @@ def test_rows_of_the_limit_change_one_thing():
     for name, (kind, changes) in limit.CHANGES.items():
         alone = kind is not Probing
         assert alone + bool(changes) <= 1, name
+        # With the optimiser go its rates and what they are made for.
+        assert len(changes) <= 1 or name == limit.USUAL_ADAM, name
         assert all(getattr(limit.PRECISE, key) != value for key, value in changes.items()), name
