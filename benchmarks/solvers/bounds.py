@@ -1,7 +1,7 @@
 """How wrong may a network reference be? Bounds of its rule's error from its Euler residuals.
 
 In `bounds_known` time iteration gives the exact rule, and the error of the network's rule with it.
-In `bounds` and `bounds_many` there are networks alone.
+In `bounds` there are networks alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from lectures_lib.solvers import solve
 
 from .accuracy import ergodic_states
 
-MARKET = "competitive"
-FEW, LONG, SHORT = {"paths": 16}, {"paths": 4, "periods": 200}, {"paths": 3, "periods": 120}
+FEW, LONG = {"paths": 16}, {"paths": 4, "periods": 200}
 
 
 def row(economy, regime, known, how) -> dict[str, float]:
@@ -47,9 +46,8 @@ def _cells(rows, known, how):
 
 def bounds_known():
     """Networks whose error is known, from time iteration."""
-    rows = [(f"planner, {n} x 1", Planner(n), "planner") for n in (1, 2, 3)]
-    rows += [(f"market, {n} x 1", Market(n), "competitive") for n in (1, 2, 3)]
-    rows += [("Nash in spending, 2 x 1", Market(2), "nash")]
+    rows = [(f"planner, {n} x 1", Planner(n), "planner") for n in (1, 2)]
+    rows += [("market, 2 x 1", Market(2), "competitive")]
     yield from swept(row, _cells(rows, True, FEW))
 
 
@@ -57,15 +55,8 @@ def bounds():
     """Networks that are the only reference there is."""
     few = [("planner, 4 x 1", Planner(4), "planner")]
     yield from swept(row, _cells(few, False, FEW))
-    some = [("planner, 10 x 1", Planner(10), "planner"), ("market, 10 x 1", Market(10), MARKET)]
+    some = [("market, 10 x 1", Market(10), "competitive")]
     yield from swept(row, _cells(some, False, LONG))
 
 
-def bounds_many():
-    """The same with a hundred stocks."""
-    many = [("market, 100 x 1", Market(100), MARKET), ("planner, 100 x 1", Planner(100), "planner")]
-    many += [("planner, 10 x 10", Planner(10, 10), "planner")]
-    yield from swept(row, _cells(many, False, SHORT))
-
-
-PARTS = {"bounds_known": bounds_known, "bounds": bounds, "bounds_many": bounds_many}
+PARTS = {f.__name__: f for f in (bounds_known, bounds)}
