@@ -1,11 +1,18 @@
 """Rules fitted to Euler residuals, against finite differences and closed forms."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lectures_lib.economies import AutoRegression, BrockMirman, InternationalCycle, Market
+from lectures_lib.economies import (
+    AutoRegression,
+    BrockMirman,
+    InternationalCycle,
+    Market,
+    map_state,
+)
 from lectures_lib.solvers import ImpreciseSolution, euler_residuals, fit_residuals, solve
 from lectures_lib.solvers.euler import NoEulerEquation
 from lectures_lib.solvers.residual_fit import PolynomialMap, ResidualPolicy
@@ -101,6 +108,14 @@ def test_a_game_and_a_bad_number_are_refused():
         (name,) = given
         with pytest.raises(ValueError, match=name):
             fit_residuals(GROWTH, **given)
+
+
+def test_a_fitted_rule_is_pickled_and_keeps_the_states_type():
+    policy, state = roughened(InternationalCycle(), 2), states(InternationalCycle())
+    again = pickle.loads(pickle.dumps(policy))
+    assert torch.equal(again(state)["planner"], policy(state)["planner"])
+    single = map_state(torch.Tensor.float, state)
+    assert policy(single)["planner"].dtype == torch.float32
 
 
 def test_too_many_countries_have_a_way_out():
