@@ -16,9 +16,11 @@ from torch import Tensor
 from .markov import require_positive_chain
 from .parameters import Parameters, require
 
-# A float32 draw may be zero, whose normal quantile is infinite: half of the smallest other draw.
-SMALLEST = 2.0**-25
-MOST_NODES = 30
+# Quantiles of zero and of one are infinite. A float32 draw may be zero, and is then taken for half
+# of the smallest other draw; the largest float32 below one is the largest draw, and `1 - SMALLEST`
+# would be one. With more nodes than eleven the outermost would be outside of these two.
+SMALLEST, LARGEST = 2.0**-25, 1 - 2.0**-24
+MOST_NODES = 11
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class AutoRegression(Parameters):
     deviation : float
         :math:`\sigma`, the standard deviation of the innovation, positive.
     nodes : int
-        Of the rule for expectations, from 2 to 30.
+        Of the rule for expectations, from 2 to 11.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def _rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normal(uniform: Tensor) -> Tensor:
-    return torch.special.ndtri(uniform.clamp(SMALLEST, 1 - SMALLEST))
+    return torch.special.ndtri(uniform.clamp(SMALLEST, LARGEST))
 
 
 def require_productivity(name: str, process) -> None:

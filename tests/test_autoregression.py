@@ -2,10 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from lectures_lib.autoregression import AutoRegression, require_productivity
+from lectures_lib.autoregression import (
+    LARGEST,
+    MOST_NODES,
+    SMALLEST,
+    AutoRegression,
+    require_productivity,
+)
 from lectures_lib.economies import BrockMirman, Field
 from lectures_lib.evaluation import impulse_response
 from lectures_lib.markov import MarkovChain
@@ -48,8 +55,22 @@ def test_the_mean_level_is_that_of_draws():
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_the_smallest_and_the_largest_draw_are_finite(kind):
-    ends = torch.tensor([0.0, 1.0 - 2**-24], dtype=kind)
-    assert torch.isfinite(PROCESS.next(torch.zeros(2, dtype=kind), ends)).all()
+    ends = torch.tensor([0.0, 1.0 - 2**-24, 1.0], dtype=kind)
+    assert torch.isfinite(PROCESS.next(torch.zeros(3, dtype=kind), ends)).all()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_no_node_is_cut_even_where_there_are_most(kind):
+    process = AutoRegression(0.9, 0.04, MOST_NODES)
+    draws, weight = process.outcomes(torch.zeros((), dtype=kind), kind)
+    assert SMALLEST < draws.min() and draws.max() < LARGEST
+    innovation = process.next(torch.zeros((), dtype=kind), draws) / 0.04
+    known = torch.tensor(np.polynomial.hermite_e.hermegauss(MOST_NODES)[0], dtype=kind)
+    # A float32 just below one is a coarse draw: six parts in a hundred million, of which the
+    # outermost quantile makes one part in a hundred, where almost no weight is.
+    near = {torch.float32: 2e-2, torch.float64: 1e-7}[kind]
+    torch.testing.assert_close(innovation, known, rtol=near, atol=near)
+    assert (weight * innovation.square()).sum().item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +79,7 @@ def test_the_smallest_and_the_largest_draw_are_finite(kind):
         ({"persistence": 1.0, "deviation": 0.1}, "persistence=1.0"),
         ({"persistence": 0.5, "deviation": 0.0}, "deviation=0.0"),
         ({"persistence": 0.5, "deviation": 0.1, "nodes": 1}, "nodes=1"),
+        ({"persistence": 0.5, "deviation": 0.1, "nodes": MOST_NODES + 1}, "nodes=12"),
         ({"persistence": "much", "deviation": 0.1}, "persistence='much'"),
     ],
 )

@@ -15,7 +15,8 @@ from .published import BOX, GRID, GROWTH, PATHS, SPARSE_GRID
 
 #: Of every so many periods of a path, one is looked at.
 EVERY = 8
-# States of the box, drawn like those of paths with seeds that nobody learns with.
+# States of the box, drawn like those of paths with a seed that nobody learns with. Settings were
+# chosen at these states, too.
 BOX_STATES, SEED = 1024, 7_000
 
 

@@ -4,7 +4,8 @@ Facts only, as they stand in public repositories; none of their code is here.
 
 *Brock and Mirman.* The notebook that compares six loss functions, with full depreciation:
 https://github.com/sischei/deep_learning_padova_0926/blob/d8aa620822ce62cad7685c88dabd01a58dc9fae3/day1/code/02_deep_equilibrium_nets/02_05_StochasticBM_LossComparison.ipynb
-(run of 27 April 2026, 5,000 episodes of 128 states; TensorFlow 2.18 without a GPU).
+(run of 27 April 2026, two layers of 32 units, 5,000 episodes of 128 states; TensorFlow 2.18
+without a GPU).
 
 *Two countries.* The smooth model and the training log of a network:
 https://github.com/sischei/deep_learning_padova_0926/blob/2a602c5145fc5f2a606bec298a0eda87575caf54/day1/code/05_irbc/05_01_IRBC_DEQN_smooth.ipynb
@@ -28,6 +29,11 @@ GROWTH = {"alpha": 0.36, "beta": 0.99, "persistence": 0.9, "deviation": 0.04, "n
 #: Their grid: standard deviations of log productivity, half-width of log capital, points of each.
 GRID = (3.0, 0.4, 21)
 
+#: What the notebook of two countries prints of its calibration, to so many digits.
+TECHNOLOGY, CONSUMPTION = 0.055836, 0.045836
+#: Periods without shocks after which paths from different beginnings were to have come together,
+#: and had not.
+ZERO_SHOCK_PERIODS = 750
 #: Mean and largest absolute Euler error, and mean of the resource constraint's.
 TWO_COUNTRIES = {
     "simulated": (1.675e-3, 5.781e-3, 6.845e-5),

@@ -54,9 +54,10 @@ class PolynomialMap:
     """
 
     def __init__(self, inputs: int, degree: int):
-        every = itertools.product(range(degree + 1), repeat=inputs)
+        # Each of `degree` factors is an input or, the last, one.
+        every = itertools.combinations_with_replacement(range(inputs + 1), degree)
         self.degree = degree
-        self.powers = torch.tensor([p for p in every if sum(p) <= degree])
+        self.powers = torch.tensor(sorted([p.count(i) for i in range(inputs)] for p in every))
         self.weights = torch.zeros(len(self.powers), dtype=torch.float64)
 
     def __repr__(self):
@@ -114,7 +115,9 @@ class ResidualPolicy:
         self.economy = economy
         generator = seeded(seed)
         seen = self._seen(economy.reset((2000,), generator, torch.float64))
-        self.mean, self.unit = seen.mean(0), seen.std(0)
+        self.mean, spread = seen.mean(0), seen.std(0)
+        # What never varies, as a productivity of one value, has no unit of its own.
+        self.unit = torch.where(spread > 1e-12, spread, torch.ones_like(spread))
         inputs = len(self.mean)
         self.maps: list[PolynomialMap | SmallNetwork] = [
             SmallNetwork(inputs, width, generator)
@@ -348,18 +351,21 @@ def _stretched(economy, state, factor):
 
 def _fit(policy: ResidualPolicy, state, damping: float) -> float:
     """Levenberg-Marquardt steps; returns the damping for the next."""
+    moved = True
     for _ in range(JACOBIANS):
-        before, (now, jacobian) = policy.weights, policy.jacobian(state)
-        sound = torch.isfinite(now)
-        now, jacobian = now[sound], jacobian[sound]
-        normal = jacobian.T @ jacobian
-        ridge = torch.eye(len(normal), dtype=normal.dtype) * normal.diagonal().mean()
+        if moved:  # otherwise the Jacobian is still the same, and only damping is not
+            before, (now, jacobian) = policy.weights, policy.jacobian(state)
+            sound = torch.isfinite(now)
+            now, jacobian = now[sound], jacobian[sound]
+            normal = jacobian.T @ jacobian
+            ridge = torch.eye(len(normal), dtype=normal.dtype) * normal.diagonal().mean()
+        moved = False
         for _ in range(TRIALS):
             policy.weights = before - torch.linalg.solve(normal + damping * ridge, jacobian.T @ now)
             # NaN, where plans make capital worthless, is no improvement either.
             new = policy.residuals(state)[0].detach().flatten()[sound]
             if new.square().sum() < now.square().sum():
-                damping = max(damping / EASIER, SMALLEST_DAMPING)
+                damping, moved = max(damping / EASIER, SMALLEST_DAMPING), True
                 break
             policy.weights, damping = before, min(damping * HARDER, LARGEST_DAMPING)
     return damping

@@ -5,7 +5,13 @@ import torch
 
 from benchmarks.harness import stored
 from benchmarks.rivals import errors, published
-from benchmarks.rivals.__main__ import PARTS, judged_growth
+from benchmarks.rivals.__main__ import (
+    COUNTRIES_SETTINGS,
+    GROWTH_SETTINGS,
+    PARTS,
+    TRIED,
+    judged_growth,
+)
 from lectures_lib.economies import FixedAction, InternationalCycle
 from lectures_lib.solvers import euler_residuals, fit_residuals, solve
 
@@ -61,6 +67,19 @@ def test_the_published_states_are_as_far_as_they_are():
     seen = economy.observe(state)["planner"].squeeze(-2)
     known = torch.tensor(published.SPARSE_GRID, dtype=torch.float64)
     torch.testing.assert_close(seen, torch.cat([known[:, :2].log(), known[:, 2:]], -1))
+
+
+def test_the_published_constants_are_ours_to_the_printed_digits():
+    economy = InternationalCycle()
+    assert economy.technology == pytest.approx(published.TECHNOLOGY, abs=5e-7)
+    assert economy.usual_consumption == pytest.approx(published.CONSUMPTION, abs=5e-7)
+
+
+def test_settings_are_among_those_that_were_tried():
+    chosen = {"growth": GROWTH_SETTINGS, "countries": COUNTRIES_SETTINGS}
+    for part, settings in chosen.items():
+        for name, one in settings.items():
+            assert f"{one['noise'][1]}, {one['horizon']}" in TRIED[f"{part}, {name}"]
 
 
 def test_a_stored_row_is_made_again():

@@ -1,12 +1,27 @@
 """Rules fitted to Euler residuals, against finite differences and closed forms."""
 
+import math
+import pickle
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lectures_lib.economies import AutoRegression, BrockMirman, InternationalCycle, Market
-from lectures_lib.solvers import ImpreciseSolution, euler_residuals, fit_residuals, solve
+from lectures_lib.economies import (
+    AutoRegression,
+    BrockMirman,
+    InternationalCycle,
+    Market,
+    map_state,
+)
+from lectures_lib.solvers import (
+    ImpreciseSolution,
+    euler_residuals,
+    fit_residuals,
+    residual_fit,
+    solve,
+    without_risk,
+)
 from lectures_lib.solvers.euler import NoEulerEquation
 from lectures_lib.solvers.residual_fit import PolynomialMap, ResidualPolicy
 
@@ -94,6 +109,36 @@ def test_it_stops_at_the_tolerance_and_keeps_what_it_has_seen_to_be_best():
     assert rounds == 2
 
 
+def test_what_never_varies_is_an_input_like_others():
+    certain = without_risk(InternationalCycle())
+    policy = ResidualPolicy(certain, degree=2)
+    state = states(certain)
+    assert torch.isfinite(policy.inputs(state)).all()
+    assert torch.isfinite(policy.residuals(state)[0]).all()
+    growth, _ = fit_residuals(without_risk(SHARE), tolerance=1e-6, show_progress=False)
+    saved = growth(states(without_risk(SHARE)))["planner"]
+    torch.testing.assert_close(saved, torch.full_like(saved, 0.36 * 0.96), rtol=1e-4, atol=0)
+
+
+def test_many_inputs_do_not_take_long_to_be_listed():
+    # Of 7 ** 16 tuples of degrees, C(22, 6) sum to six or less.
+    assert PolynomialMap(16, 6).powers.shape == (math.comb(22, 6), 16)
+
+
+def test_no_jacobian_is_computed_twice(monkeypatch):
+    policy, state = roughened(GROWTH, None), states(GROWTH)
+    kept, count, first = policy.weights, [], policy.jacobian
+    monkeypatch.setattr(policy, "jacobian", lambda state: count.append(1) or first(state))
+    # No step is one forward, so that weights, and with them the Jacobian, stay.
+    nowhere = policy.residuals(state)[0].detach() * math.nan
+    found = policy.residuals
+    monkeypatch.setattr(
+        policy, "residuals", lambda s, *plan: found(s, *plan) if plan else (nowhere, None)
+    )
+    damping = residual_fit._fit(policy, state, 1e-5)
+    assert len(count) == 1 and damping > 1 and torch.equal(policy.weights, kept)
+
+
 def test_a_game_and_a_bad_number_are_refused():
     with pytest.raises(NoEulerEquation, match="one role that decides for everybody"):
         fit_residuals(Market(2))
@@ -101,6 +146,14 @@ def test_a_game_and_a_bad_number_are_refused():
         (name,) = given
         with pytest.raises(ValueError, match=name):
             fit_residuals(GROWTH, **given)
+
+
+def test_a_fitted_rule_is_pickled_and_keeps_the_states_type():
+    policy, state = roughened(InternationalCycle(), 2), states(InternationalCycle())
+    again = pickle.loads(pickle.dumps(policy))
+    assert torch.equal(again(state)["planner"], policy(state)["planner"])
+    single = map_state(torch.Tensor.float, state)
+    assert policy(single)["planner"].dtype == torch.float32
 
 
 def test_too_many_countries_have_a_way_out():
