@@ -2,7 +2,7 @@
 
 Settings were chosen by the published errors of seeds 100 and 101, among the few of `TRIED`, of
 which one learner had more than the other; seeds 0 to 4 are reported. The states at which errors are
-measured are the same in both, those of `errors.SEED`: what was chosen may suit these states.
+measured are the same in both, those of `lectures_book.published_errors.SEED`: what was chosen may suit these states.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from benchmarks.harness import run, seconds_per_iteration, timed
+from lectures_book import published_errors as errors
+from lectures_book.published import SPARSE_GRID_RULE
 from lectures_lib.agents import PPO, PPOConfig, Probing, ProbingConfig
 from lectures_lib.solvers import fit_residuals, solve
-
-from . import errors
-from .published import SPARSE_GRID_RULE
 
 KINDS = {"PPO": (PPO, PPOConfig), "Probing": (Probing, ProbingConfig)}
 #: Processor seconds of a seed: as many as the published run took by the wall clock; and what

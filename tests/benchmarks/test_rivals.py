@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from benchmarks.harness import stored
-from benchmarks.rivals import errors, published
 from benchmarks.rivals.__main__ import (
     COUNTRIES_SETTINGS,
     GROWTH_SETTINGS,
@@ -12,6 +11,8 @@ from benchmarks.rivals.__main__ import (
     TRIED,
     judged_growth,
 )
+from lectures_book import published
+from lectures_book import published_errors as errors
 from lectures_lib.economies import FixedAction, InternationalCycle
 from lectures_lib.solvers import euler_residuals, fit_residuals, solve
 
