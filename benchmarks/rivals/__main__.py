@@ -2,7 +2,8 @@
 
 Settings were chosen by the published errors of seeds 100 and 101, among the few of `TRIED`, of
 which one learner had more than the other; seeds 0 to 4 are reported. The states at which errors are
-measured are the same in both, those of `lectures_book.published_errors.SEED`: what was chosen may suit these states.
+measured are the same in both, those of `lectures_book.published_errors.SEED`: what was chosen may
+suit these states.
 """
 
 from __future__ import annotations
