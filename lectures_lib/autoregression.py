@@ -74,12 +74,12 @@ class AutoRegression(Parameters):
 
     @property
     def low(self) -> float:
-        """A low x: two standard deviations below the middle."""
+        """A low x, two standard deviations below the middle."""
         return -2 * self.spread
 
     @property
     def high(self) -> float:
-        """A high x: two standard deviations above the middle."""
+        """A high x, two standard deviations above the middle."""
         return 2 * self.spread
 
     @property

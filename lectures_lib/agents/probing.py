@@ -67,7 +67,7 @@ class ProbingConfig(ActorCriticConfig):
     beside the others are then learned from probes of their own: neither is noise in the other. For
     teams of several agents that share their networks; others probe as ever."""
     critic: str = "network"
-    """What values are: a `"network"`, fitted by steps to lambda-returns, or a `"polynomial"` of
+    """What values are, a `"network"`, fitted by steps to lambda-returns, or a `"polynomial"` of
     degree three in the same inputs, fitted by least squares
     (:class:`~lectures_lib.agents.polynomial.PolynomialCritic`). The latter knows slopes far more
     precisely where values are smooth. It has no use for `critic_rate`, `critic_epochs` and `lam`,

@@ -89,7 +89,7 @@ class World:
 
         Shape (runs, draws * periods, groups, replicates or 1, ...), each draw's periods together.
         Shocks that have the name of a chain have to be uniform on [0, 1), as those are by which
-        chains move, and are spread evenly (:func:`spread_evenly`); others stay as drawn.
+        chains move, and are spread evenly (`spread_evenly`); others stay as drawn.
         """
         shape = (draws * periods, self.groups, self._own_luck)
 

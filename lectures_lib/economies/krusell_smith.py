@@ -81,7 +81,7 @@ class KrusellSmith(Preferences, Crowds, LuckAtWork):
 
     Households are a sample of a continuum. Labour is the continuum's; capital is the sample's mean.
     Their employment is drawn such that the share of the unemployed is the continuum's up to
-    rounding (:mod:`lectures_lib.economies.employment`), and exactly :math:`u_z` if
+    rounding (`next_employment`), and exactly :math:`u_z` if
     :math:`N u_z` is whole in every state, as for any multiple of 50 households by default. Then
     incomes add up to output. A household sees itself and the mean of capital.
 
