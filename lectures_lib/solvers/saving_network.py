@@ -7,7 +7,7 @@ move the mean: with a mean that is held fixed, better plans overshoot, and means
 for ever.
 
 A residual of zero is not enough. Who eats too little, and saves ever more, has one as well. So
-nobody can own more than :data:`MOST`, as on a grid: then saving ever more leads to where it does
+nobody can own more than `MOST`, as on a grid: then saving ever more leads to where it does
 not pay.
 """
 
@@ -83,7 +83,7 @@ class SavingNetwork:
 
     Its output is the logarithm of what a household would eat if it could borrow, relative to a
     straight line in resources. This is smooth where saving has a kink. It takes any number of
-    households. Who could own more than :data:`MOST` eats the rest, and a mean beyond its range is
+    households. Who could own more than `MOST` eats the rest, and a mean beyond its range is
     seen as the end of it.
 
     Parameters
