@@ -77,8 +77,8 @@ def test_a_rule_that_is_none_is_said_to_be_none():
 
 
 def test_two_countries_agree_with_a_published_sparse_grid():
-    from benchmarks.rivals.errors import chosen, sparse_grid_states
-    from benchmarks.rivals.published import SPARSE_GRID_RULE
+    from lectures_book.published import SPARSE_GRID_RULE
+    from lectures_book.published_errors import chosen, sparse_grid_states
 
     economy = InternationalCycle()
     policy, _ = fit_residuals(
