@@ -22,7 +22,7 @@ def period(economy, state, actions):
 
 def test_the_published_constants():
     economy = InternationalCycle()
-    # "A_tfp = 0.055836, Y_ref = 0.055836, C_ref = 0.045836" (benchmarks/rivals/published.py).
+    # "A_tfp = 0.055836, Y_ref = 0.055836, C_ref = 0.045836" (lectures_book/published.py).
     assert economy.technology == pytest.approx(0.055836, abs=5e-7)
     assert economy.usual_consumption == pytest.approx(0.045836, abs=5e-7)
     deviation = math.hypot(economy.idiosyncratic.spread, economy.aggregate.spread)
