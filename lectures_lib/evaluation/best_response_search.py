@@ -321,11 +321,6 @@ class Search:
             yield map_state(lambda x: 1 - x, shocks), share
 
     # ------------------------------------------------------------------ the gain
-    def gain(self) -> tuple[list[float], list[float]]:
-        """The gains from initial and from ergodic states under fresh shocks, and their errors."""
-        value, difference = self.departures()
-        return self.relative(value, 0 * difference, difference)
-
     def relative(self, value, first, second) -> tuple[list[float], list[float]]:
         """Gains of a second departure over a first one, relative to no departure, and errors.
 
