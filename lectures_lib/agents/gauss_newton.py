@@ -55,8 +55,10 @@ def least_squares_step(
         products = centre(centre(products).mT)
     size = damping * products.diagonal(dim1=1, dim2=2).mean(1)
     identity = torch.eye(x.shape[1], dtype=products.dtype, device=x.device)
-    factor = torch.linalg.cholesky(products + size[:, None, None] * identity)
+    factor, failed = torch.linalg.cholesky_ex(products + size[:, None, None] * identity)
     weight = rate * torch.cholesky_solve(wanted.double().unsqueeze(-1), factor)
+    # A run whose numbers are no longer finite has no step: its weights say so, as Adam's would.
+    weight[failed > 0] = torch.nan
     if centre is not None:
         weight = centre(weight)
     layers = zip(network.weights, network.biases, below, slopes, strict=True)

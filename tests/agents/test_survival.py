@@ -161,8 +161,12 @@ def test_a_nan_stops_training_at_the_last_good_weights(make_actor_critic, monkey
 
 def test_an_absurd_learning_rate_is_noticed(make_actor_critic):
     make = make_actor_critic
-    config = type(make.config)(**vars(make.config) | {"policy_rate": 1e38, "critic_rate": 1e38})
-    agent = make(seed=4, config=config)
+    absurd = vars(make.config) | {"policy_rate": 1e38, "critic_rate": 1e38}
+    if absurd.get("optimizer") == "gauss-newton":
+        with pytest.raises(ValueError, match=r"policy_rate=1e\+38: expected at most 1"):
+            type(make.config)(**absurd)
+        return
+    agent = make(seed=4, config=type(make.config)(**absurd))
     with pytest.raises(TrainingDiverged, match=r"\(seeds \[4\]\).*lower the learning rates"):
         agent.learn(steps(agent, 6))
     assert all(torch.isfinite(w).all() for w in weights(agent))
