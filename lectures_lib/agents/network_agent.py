@@ -268,7 +268,9 @@ class NetworkAgent(Agent):
 
         Shape (..., agents), or (..., 1) where it is the same for all.
         """
-        return gain.mean(-1, keepdim=True) if self.judged_together(name) else gain
+        if self.judged_together(name):
+            gain = gain.mean(-1, keepdim=True)
+        return gain
 
     def judged_together(self, name: str) -> bool:
         """Whether all agents of a role are judged by the mean of their gains."""
