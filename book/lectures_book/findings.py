@@ -159,8 +159,9 @@ def _precise() -> dict[str, str]:
     """How near learners come where all is done for it, and in Krusell and Smith's economy."""
     planner, crowd = stored("planner"), stored("krusell_smith")
     alone, limit = planner["precise"]["paper"], planner["limit"]
-    learned = crowd["learned"]["Probing"]
-    exact = crowd["solved"]["Den Haan, Judd and Juillard"]
+    learned = crowd["learned"]["Probing"] + crowd["more"]["Probing"]
+    economy = "Den Haan, Judd and Juillard"
+    exact, network = crowd["solved"][economy], crowd["network"][economy]
     return {
         "limit-error": percent(middle(alone, "policy_error")),
         "limit-worst": percent(max(row["policy_error"] for row in alone)),
@@ -174,6 +175,7 @@ def _precise() -> dict[str, str]:
         "ks-denhaan-exact": percent(exact["largest error, %"]),
         "ks-error": percent(middle(learned, "policy error, %")),
         "ks-gap": percent(middle(learned, "mean gap, %")),
+        "ks-network": percent(middle(network, "mean error of consumption, %")),
     }
 
 

@@ -132,11 +132,12 @@ ROWS = (
     Row(
         "learning/krusell_smith",
         "Do households who know no law learn Krusell and Smith's economy?",
-        "a mean Euler residual of at most 0.2%, and a law that is easier to describe than the "
-        "exact one",
+        "nothing beforehand; tests keep a mean Euler residual of at most 0.2% and a law that is "
+        "easier to describe than the exact one",
         "{ks-residual}, at worst {ks-residual-worst}; Den Haan's error {ks-denhaan}, the exact "
         "rule's {ks-denhaan-exact}",
-        "policy error {ks-error}, capital {ks-gap} from the exact path",
+        "policy error {ks-error}, a network's by the equations {ks-network}; capital {ks-gap} "
+        "from the exact path",
     ),
     Row(
         "learning/parallel_framework",
