@@ -7,8 +7,8 @@ it pays the surprise in the marginal value of each stock times the distance by w
 stock is away from that of a given response (the gradient penalties of Brown and Smith 2014). A
 distance is known before the surprise is, so that whoever does not see ahead pays zero on average.
 The mean over paths of what a paying clairvoyant can gain is therefore an upper bound, *whatever*
-marginal values are used; and where they are right, to foresee a surprise is worth no more than what
-is paid for it, and the bound is tight.
+marginal values are used; and where they are right and each path's problem is concave, to foresee a
+surprise is worth no more than what is paid for it, and the bound is tight.
 
 The response is the one that :class:`~.best_response_search.Search` has found, whose marginal values
 are known by then. The clairvoyant's problem has no expectations in it: on each path it is one of

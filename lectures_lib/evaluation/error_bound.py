@@ -80,7 +80,11 @@ def error_bound(
     periods: int = 200,
     seed: int = 0,
 ) -> ErrorBound:
-    """A bound of a rule's distance from the exact rule of an economy, which need not be known.
+    """A first-order bound of a rule's distance from the exact rule, which need not be known.
+
+    It is a bound **only to first order** in the error, **only where rules are smooth** (for a
+    derivative does not see what lies beyond a kink), and **only up to the noise** of a sample of
+    simulated paths. Of a rule that is far off, or has its kinks elsewhere, it proves nothing.
 
     Parameters
     ----------
