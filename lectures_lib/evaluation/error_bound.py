@@ -19,6 +19,7 @@ the error (Jensen's inequality).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,8 @@ class ErrorBound:
     ----------
     mean : float
         Mean relative error of actions on the rule's ergodic set, at most; to first order in it.
+        Infinity if the derivative of time iteration makes errors grow along a path, so that
+        nothing is bounded.
     largest : float
         The largest along the simulated paths of what `mean` is the mean of.
     step : float
@@ -150,7 +153,8 @@ def error_bound(
     # The recursion began at no error. What it lacks is what is left of one after as many periods as
     # follow the last state that counts.
     missing = max(0.0, 1 - step / mean) ** (periods - periods // 2) if mean > 0 else 0.0
-    return ErrorBound(mean / (1 - missing), largest, step)
+    bounded = math.isfinite(mean) and missing < 1
+    return ErrorBound(mean / (1 - missing) if bounded else math.inf, largest, step)
 
 
 class TimeIteration:

@@ -54,6 +54,19 @@ def test_of_the_exact_rule_there_is_next_to_no_error(solved):
     assert "on average" in str(found)
 
 
+def test_errors_that_grow_along_a_path_have_no_bound(solved, monkeypatch):
+    economy = Planner(**OTHER)
+    right = MODULE.TimeIteration.change_of_worth
+
+    def larger(*arguments):
+        return 1e4 * right(*arguments)
+
+    monkeypatch.setattr(MODULE.TimeIteration, "change_of_worth", larger)
+    wrong = Scaled(solved(economy, "planner").policy, 1.01, 1.01)
+    found = error_bound(wrong, economy, paths=4, periods=200)
+    assert found.mean == float("inf") and 0 < found.step < 0.01
+
+
 def test_many_stocks_are_moved_together_with_nearly_the_result_of_one_by_one(solved, monkeypatch):
     economy = Market(2, **OTHER)
     wrong = Scaled(solved(economy, "competitive").policy, 1.01, 0.99)
