@@ -191,6 +191,20 @@ def goods(seeds=3):
         yield f"{n} x {m}", row
 
 
+def goods_network(seeds=3):
+    """Ten households with ten goods, judged against the network on Euler residuals.
+
+    Where that network's rule leads in the long run; beside the rules that `goods` has learned
+    stands the balanced one.
+    """
+    (n, m), (config, iterations) = list(GOODS.items())[-1]
+    economy = Planner(n, m)
+    agent, seconds = train(Probing, economy, config, range(seeds), iterations=iterations)
+    done = {"steps": agent.steps, "seconds": seconds}
+    yield "learned", judged(agent.policy, economy, FEW_PATHS, start="ergodic", **done)
+    yield "balanced", judged(balanced_rule(economy), economy, FEW_PATHS, start="ergodic")
+
+
 def network_rebalancing(largest=10):
     """What the network on Euler residuals gains over the balanced rule, out of balance and in it.
 
@@ -210,5 +224,13 @@ def network_rebalancing(largest=10):
 
 PARTS = {
     f.__name__: f
-    for f in (planner_4, planner_100, planner_calibration, credit, goods, network_rebalancing)
+    for f in (
+        planner_4,
+        planner_100,
+        planner_calibration,
+        credit,
+        goods,
+        goods_network,
+        network_rebalancing,
+    )
 }
